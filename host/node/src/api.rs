@@ -1,0 +1,420 @@
+//! Everything that a command can ask of a node, as one enum: the command line, in process or
+//! over the admin socket, says a [`Request`] and gets a [`Reply`]. There is no other way to
+//! install, grant, call or read the record.
+
+use std::path::PathBuf;
+
+use meshhost_core::{
+    code::Code,
+    id::{CapabilityId, CorrelationId, Digest, InvocationId, PluginName},
+    limits::{Limits, LimitsWanted, Usage},
+    outcome::{DeniedAccess, OutcomeKind, Refusal},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Where a component comes from. The node reads it itself, once.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "from", content = "at")]
+pub enum Source {
+    /// A first-party component inside the binary.
+    BuiltIn(String),
+    /// A file, absolute.
+    File(PathBuf),
+}
+
+/// One thing asked of a node.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "do")]
+pub enum Request {
+    /// What a component is and would ask, without installing it.
+    Inspect {
+        /// The component.
+        source: Source,
+        /// The name it would have.
+        name: Option<PluginName>,
+    },
+    /// Installs, when consent is complete; else answers with the review.
+    Install {
+        /// The component.
+        source: Source,
+        /// Another name than the manifest's or the file's.
+        name: Option<PluginName>,
+        /// What is granted.
+        consent: Consent,
+    },
+    /// Updates an installed plugin; a widening is staged.
+    Update {
+        /// The plugin.
+        name: PluginName,
+        /// The new component; `None` takes the built-in one of that name.
+        source: Option<Source>,
+        /// What is granted beyond what it has.
+        consent: Consent,
+    },
+    /// Lets a staged update serve.
+    Approve {
+        /// The plugin.
+        name: PluginName,
+        /// The staged component's digest, as it was shown.
+        digest: Digest,
+        /// What is granted beyond what it has.
+        consent: Consent,
+    },
+    /// Goes back to the version before.
+    Rollback {
+        /// The plugin.
+        name: PluginName,
+    },
+    /// Lets a plugin serve again; also ends a quarantine.
+    Enable {
+        /// The plugin.
+        name: PluginName,
+    },
+    /// Stops serving; calls are skipped.
+    Disable {
+        /// The plugin.
+        name: PluginName,
+    },
+    /// Removes plugin, grants and versions. Evidence stays.
+    Remove {
+        /// The plugin.
+        name: PluginName,
+    },
+    /// All plugins.
+    Plugins,
+    /// One plugin: asks, grants, what is effective, limits.
+    Permissions {
+        /// The plugin.
+        name: PluginName,
+    },
+    /// Adds permissions.
+    Grant {
+        /// The plugin.
+        name: PluginName,
+        /// In the grammar of `meshhost_core::permission`.
+        permissions: Vec<String>,
+        /// Limits beyond the default, within the ceiling.
+        limits: LimitsWanted,
+    },
+    /// Takes permissions away; running calls meet it at their next host call.
+    Revoke {
+        /// The plugin.
+        name: PluginName,
+        /// As written by `Permissions`; empty means all.
+        permissions: Vec<String>,
+    },
+    /// Makes a plugin the provider of a capability that several have.
+    Prefer {
+        /// The capability.
+        capability: CapabilityId,
+        /// The plugin.
+        name: PluginName,
+    },
+    /// All capabilities.
+    Capabilities,
+    /// Calls a capability.
+    Call(CallRequest),
+    /// Runs a component without installing it, with no grants.
+    Run {
+        /// The component.
+        source: Source,
+        /// The function, for a component that is no command or has several.
+        capability: Option<String>,
+        /// The call; its capability id is ignored.
+        call: CallRequest,
+    },
+    /// Puts a file into the blob store.
+    PutBlob {
+        /// The file, absolute.
+        file: PathBuf,
+    },
+    /// Copies a blob to a file.
+    GetBlob {
+        /// The blob.
+        digest: Digest,
+        /// The file to make, absolute.
+        file: PathBuf,
+    },
+    /// Invocations, newest first.
+    AuditList {
+        /// At most this many.
+        limit: u32,
+        /// Only of this plugin's capabilities.
+        capability: Option<String>,
+    },
+    /// All events of one invocation.
+    AuditShow {
+        /// The invocation.
+        invocation: InvocationId,
+    },
+    /// All events of a correlation, in order.
+    AuditReplay {
+        /// The correlation.
+        correlation: CorrelationId,
+    },
+    /// Checks the whole record against itself and the signed head.
+    AuditVerify {
+        /// A head kept elsewhere, as `audit head` printed it.
+        head: Option<String>,
+    },
+    /// A bundle that stands alone.
+    AuditExport {
+        /// The correlation.
+        correlation: CorrelationId,
+    },
+    /// The signed head.
+    AuditHead,
+    /// Why an invocation ended as it did, in words.
+    AuditWhy {
+        /// The invocation.
+        invocation: InvocationId,
+    },
+    /// Facts for `doctor`.
+    Status,
+}
+
+/// What the operator agrees to.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Consent {
+    /// Permissions granted by name.
+    pub permissions: Vec<String>,
+    /// A shipped profile.
+    pub profile: Option<String>,
+    /// Grant exactly what the manifest asks for, within the ceiling.
+    pub asks: bool,
+    /// The review that was shown: component and manifest digest. Absent without a terminal.
+    pub review: Option<Digest>,
+    /// Agree to install with fewer permissions than asked.
+    pub partial: bool,
+    /// Limits other than the manifest's, within the ceiling.
+    pub limits: LimitsWanted,
+}
+
+/// One call, as a command asks for it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CallRequest {
+    /// The capability, with `-` or `_`.
+    pub capability: CapabilityId,
+    /// A version range.
+    #[serde(default)]
+    pub version: Option<semver::VersionReq>,
+    /// The plugin, when several have it.
+    #[serde(default)]
+    pub plugin: Option<PluginName>,
+    /// The input object.
+    pub input: Value,
+    /// Milliseconds.
+    #[serde(default)]
+    pub timeout_ms: Option<u64>,
+    /// The caller's own id: the idempotency key.
+    #[serde(default)]
+    pub invocation_id: Option<InvocationId>,
+    /// The group of calls.
+    #[serde(default)]
+    pub correlation_id: Option<CorrelationId>,
+    /// The caller's working folder, absolute, for path parameters.
+    #[serde(default)]
+    pub working_folder: Option<PathBuf>,
+    /// Arguments and standard input of a command.
+    #[serde(default)]
+    pub arguments: Vec<String>,
+    /// Standard input as a blob.
+    #[serde(default)]
+    pub stdin: Option<Digest>,
+}
+
+/// What a node answers.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "is", content = "value")]
+pub enum Reply {
+    /// Done; nothing more to say.
+    Done,
+    /// A review: of `Inspect`, or of an install or update that needs (more) consent.
+    Review(Box<Review>),
+    /// Installed, updated, granted, revoked: the plugin as it is now.
+    Plugin(Box<PluginView>),
+    /// All plugins.
+    Plugins(Vec<PluginView>),
+    /// All capabilities.
+    Capabilities(Vec<CapabilityView>),
+    /// A call's result.
+    Call(Box<CallReply>),
+    /// A blob.
+    Blob {
+        /// Its digest.
+        digest: Digest,
+        /// Its length in bytes.
+        length: u64,
+    },
+    /// Events or summaries, as JSON objects with documented fields.
+    Events(Vec<Value>),
+    /// A document: a bundle, a head, a verification report, a status.
+    Document(Value),
+    /// It could not be done.
+    Error(Refusal),
+}
+
+/// What a component asks for, before anything is granted.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Review {
+    /// The name it has or would have.
+    pub name: PluginName,
+    /// From the manifest, else 0.0.0.
+    pub version: String,
+    /// From the manifest.
+    pub description: String,
+    /// BLAKE3 of the component.
+    pub component: Digest,
+    /// Digest over component and manifest: what consent binds.
+    pub review: Digest,
+    /// File length in bytes.
+    pub size_bytes: u64,
+    /// Whether it brings a manifest.
+    pub has_manifest: bool,
+    /// What it asks for, each with its reason and state.
+    pub asks: Vec<AskView>,
+    /// What its imports could use, in words; for a component without manifest all there is.
+    pub can_reach: Vec<String>,
+    /// Limits it would run under.
+    pub limits: Limits,
+    /// What it offers.
+    pub capabilities: Vec<CapabilityView>,
+    /// Things to know: second provider, left-out names, WASI 0.3, hidden exports.
+    pub notes: Vec<String>,
+    /// For an update: what changes.
+    pub changes: Vec<String>,
+    /// The command that would consent.
+    pub consent_command: String,
+    /// The whole inspection, for `plugin inspect`.
+    pub inspection: Value,
+}
+
+/// One thing asked for.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AskView {
+    /// In the grammar of `meshhost_core::permission`.
+    pub permission: String,
+    /// The author's reason.
+    pub reason: String,
+    /// The plugin works without it.
+    pub optional: bool,
+    /// Already granted, or granted by the consent given.
+    pub granted: bool,
+    /// Why `--yes` does not grant it: a folder to choose, above the ceiling.
+    pub needs_choice: Option<String>,
+}
+
+/// One capability as a person sees it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CapabilityView {
+    /// The id.
+    pub id: CapabilityId,
+    /// The id with the interface.
+    pub long_id: CapabilityId,
+    /// The version.
+    pub version: String,
+    /// The plugin that provides it.
+    pub plugin: PluginName,
+    /// Whether this plugin is called when none is named.
+    pub preferred: bool,
+    /// First paragraph of its description.
+    pub description: String,
+    /// `low`, `medium`, `high`, `critical`.
+    pub risk: String,
+    /// Reads only.
+    pub read_only: bool,
+    /// May delete or overwrite.
+    pub destructive: bool,
+    /// The same call twice has the effect of one.
+    pub idempotent: bool,
+    /// Parameters that are paths of this machine.
+    pub path_parameters: Vec<String>,
+    /// JSON Schema 2020-12.
+    pub input_schema: Value,
+    /// JSON Schema 2020-12.
+    pub output_schema: Value,
+}
+
+/// One installed plugin.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PluginView {
+    /// Its name.
+    pub name: PluginName,
+    /// From the manifest, else 0.0.0.
+    pub version: String,
+    /// BLAKE3 of the component.
+    pub component: Digest,
+    /// `serving`, `disabled`, `quarantined`, `suspended`.
+    pub state: String,
+    /// A staged update.
+    pub staged: Option<Digest>,
+    /// What it asks for.
+    pub asks: Vec<AskView>,
+    /// What it was granted.
+    pub grants: Vec<String>,
+    /// What is left of that after manifest and ceiling.
+    pub effective: Vec<String>,
+    /// Its limits.
+    pub limits: Limits,
+    /// Ids of its capabilities.
+    pub capabilities: Vec<CapabilityId>,
+    /// Things to know.
+    pub notes: Vec<String>,
+}
+
+/// A call's result as it travels to the command line.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CallReply {
+    /// The call.
+    pub invocation_id: InvocationId,
+    /// The group of calls.
+    pub correlation_id: CorrelationId,
+    /// What was called.
+    pub capability_id: CapabilityId,
+    /// The version that ran.
+    pub capability_version: Option<String>,
+    /// The plugin that ran.
+    pub plugin: Option<String>,
+    /// The word for how it ended.
+    pub outcome: OutcomeKind,
+    /// True only for success.
+    pub success: bool,
+    /// The output.
+    pub data: Option<Value>,
+    /// Why it did not succeed.
+    pub error: Option<Refusal>,
+    /// What was denied during the call, with the command that would grant it.
+    pub denied: Vec<DeniedView>,
+    /// Log lines of the plugin.
+    pub log: Vec<String>,
+    /// The events written.
+    pub evidence_ids: Vec<String>,
+    /// What it used.
+    pub usage: Usage,
+    /// RFC 3339, UTC.
+    pub started_at: String,
+    /// RFC 3339, UTC.
+    pub completed_at: String,
+    /// The recorded result of an earlier call.
+    pub replayed: bool,
+}
+
+/// Something that was denied, with the command that would grant it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DeniedView {
+    /// What was denied.
+    #[serde(flatten)]
+    pub access: DeniedAccess,
+    /// `meshhost plugin grant git fs:ro=…`, when a permission exists.
+    pub command: Option<String>,
+}
+
+impl Reply {
+    /// An error reply.
+    #[must_use]
+    pub fn error(code: Code, message: impl Into<String>) -> Self {
+        Self::Error(Refusal::new(code, message))
+    }
+}

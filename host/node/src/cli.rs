@@ -1,0 +1,1 @@
+//! The command line: parses, asks, prints; the work is behind `api::Request`.

@@ -1,0 +1,1 @@
+//! SQLite: evidence, results, blobs, key-values. The only module that names sqlx.

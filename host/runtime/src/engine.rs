@@ -1,0 +1,1 @@
+//! The one engine: its configuration as decided in the architecture, its pool, its semaphore.

@@ -1,0 +1,24 @@
+//! The WebAssembly part of meshhost: the only crate that names wasmtime.
+//!
+//! Reading order: [`inspect`] reads any bytes without running them; [`engine`] holds the one
+//! engine and its pool; [`compile`] makes code in a limited child process and [`cache`] keeps it
+//! authenticated; [`load`] makes a plugin ready; [`execute`] runs one permitted call in a fresh
+//! instance whose store holds [`state`], bounded by [`limiter`]; [`imports`] are the host
+//! functions, one module an interface; [`convert`] and [`schema`] map WIT values and types to
+//! JSON.
+//!
+//! Absent on purpose: HTTP servers, SQL, peers, policy text. The runtime sees grants as plain
+//! values and reaches the rest through the ports of `meshhost-core`.
+
+pub mod cache;
+pub mod compile;
+pub mod convert;
+pub mod engine;
+pub mod execute;
+mod imports;
+pub mod inspect;
+mod limiter;
+pub mod live;
+pub mod load;
+pub mod schema;
+mod state;

@@ -1,0 +1,1 @@
+//! Memory, tables and instances of one store, summed.

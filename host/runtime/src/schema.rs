@@ -1,0 +1,1 @@
+//! WIT types to JSON Schema 2020-12.

@@ -1,0 +1,1 @@
+//! What the store of one call holds.
