@@ -1,8 +1,3 @@
 //! The meshhost binary.
 
-mod api;
-mod cli;
-mod store;
-mod sys;
-
 fn main() {}

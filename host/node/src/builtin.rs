@@ -1,0 +1,1 @@
+//! First-party components inside the binary.

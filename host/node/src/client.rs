@@ -1,0 +1,1 @@
+//! The other end of the admin socket, and the choice between it and a node in this process.

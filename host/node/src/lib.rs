@@ -1,0 +1,19 @@
+//! The node: everything of meshhost that does I/O, and the composition root.
+//!
+//! Data flows one way: an [`entrance`] says who calls, the [`door`] decides and records, the
+//! runtime runs, the [`store`] keeps the evidence. Commands reach a node through [`api`], in
+//! process or over the socket of [`admin`]; [`node`] is where the parts meet.
+
+pub mod admin;
+pub mod api;
+pub mod builtin;
+pub mod cli;
+pub mod client;
+pub mod door;
+pub mod entrance;
+pub mod install;
+pub mod node;
+pub mod registry;
+pub mod store;
+pub mod sys;
+pub mod wire;

@@ -1,0 +1,1 @@
+//! The plugins of this node: a snapshot that calls read without waiting.
