@@ -15,6 +15,7 @@ pub mod compile;
 pub mod convert;
 pub mod engine;
 pub mod execute;
+mod file_pool;
 mod imports;
 pub mod inspect;
 mod limiter;

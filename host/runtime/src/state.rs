@@ -1,1 +1,168 @@
 //! What the store of one call holds.
+//!
+//! [`HostState`] is the data of one store: it is made for one call and thrown away with it. What
+//! must also be reachable from work that runs outside the store (a stream that the guest reads
+//! later, a file job) lives in the [`CallRecord`], shared by an `Arc`.
+//!
+//! Deliberately absent: policy. A host function sees the plugin's [`LiveGrants`] and nothing of
+//! where they came from.
+
+mod log;
+mod record;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use meshhost_core::{
+    id::PluginName,
+    invocation::Invocation,
+    limits::{LimitKind, Limits},
+};
+use wasmtime::component::ResourceTable;
+
+pub(crate) use self::record::{BufferCharge, CallRecord, EffectInFlight};
+use crate::{
+    execute::CommandInput, file_pool::FilePool, imports::ImportState, limiter::Limiter,
+    live::LiveGrants, load::Ports,
+};
+
+/// Why the host ended a guest call: the typed error inside the trap that it raised. The module
+/// that interprets traps finds it by downcasting.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Stop {
+    /// A limit was reached.
+    #[error("a limit of the call was reached")]
+    Limit(LimitKind),
+    /// Something without an error in its interface was not granted (`wasi:random/random`). The
+    /// denial itself is in the record.
+    #[error("the interface is not granted and has no way to say so")]
+    Denied,
+    /// The guest ended itself (`wasi:cli/exit`) with this code; 0 is success.
+    #[error("the command exited")]
+    Exit(u8),
+    /// The host itself failed; the node's log says how.
+    #[error("the host failed: {0}")]
+    HostFault(&'static str),
+}
+
+/// What all calls of the process share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// The node's services.
+    pub(crate) ports: Ports,
+    /// Threads for work on files.
+    pub(crate) files: FilePool,
+}
+
+/// The facts of one call that do not change while it runs.
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    /// The decided call.
+    pub(crate) invocation: Arc<Invocation>,
+    /// The plugin that runs.
+    pub(crate) plugin: PluginName,
+    /// The limits of this call.
+    pub(crate) limits: Limits,
+    /// The plugin's grants; each host call looks at them anew.
+    pub(crate) grants: Arc<LiveGrants>,
+    /// Arguments and standard input, for a command.
+    pub(crate) command: Option<Arc<CommandInput>>,
+    /// When the call began, on the monotonic clock.
+    pub(crate) started: Instant,
+    /// When the call began: microseconds since 1970. What an ungranted clock shows.
+    pub(crate) started_us: i64,
+}
+
+/// The data of one store.
+pub(crate) struct HostState {
+    /// The resources that the guest holds, bounded by the handle limit.
+    pub(crate) table: ResourceTable,
+    /// What the host functions keep between two calls of theirs.
+    pub(crate) imports: ImportState,
+    /// Bounds memories, tables and instances.
+    pub(crate) limiter: Limiter,
+    call: Arc<Call>,
+    record: Arc<CallRecord>,
+    shared: Arc<Shared>,
+    host_calls: u64,
+}
+
+impl HostState {
+    /// The state for one call.
+    pub(crate) fn new(call: Call, shared: Arc<Shared>) -> Self {
+        let record = Arc::new(CallRecord::new(call.limits));
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(usize::try_from(call.limits.handles).unwrap_or(usize::MAX));
+        let call = Arc::new(call);
+        Self {
+            imports: ImportState::new(&call, &record, &shared),
+            limiter: Limiter::new(&call.limits, Arc::clone(&record)),
+            table,
+            call,
+            record,
+            shared,
+            host_calls: 0,
+        }
+    }
+
+    /// The facts of the call.
+    pub(crate) const fn call(&self) -> &Arc<Call> {
+        &self.call
+    }
+
+    /// The limits of the call.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.call.limits
+    }
+
+    /// The grants of the plugin, live: look at them in each host call.
+    pub(crate) fn grants(&self) -> &Arc<LiveGrants> {
+        &self.call.grants
+    }
+
+    /// The node's services.
+    pub(crate) fn ports(&self) -> &Ports {
+        &self.shared.ports
+    }
+
+    /// Threads for work on files.
+    pub(crate) fn files(&self) -> &FilePool {
+        &self.shared.files
+    }
+
+    /// What is counted, logged and denied; clone the `Arc` into work outside the store.
+    pub(crate) const fn record(&self) -> &Arc<CallRecord> {
+        &self.record
+    }
+
+    /// How long the call may still run; zero when its deadline has passed.
+    pub(crate) fn remaining(&self) -> Duration {
+        Duration::from_millis(self.call.limits.deadline_ms)
+            .saturating_sub(self.call.started.elapsed())
+    }
+
+    /// How many host calls were made.
+    pub(crate) const fn host_calls(&self) -> u64 {
+        self.host_calls
+    }
+
+    /// Counts one host call; the store's call hook does it for every import.
+    ///
+    /// # Errors
+    /// When it is one too many.
+    pub(crate) fn count_host_call(&mut self) -> Result<(), Stop> {
+        if self.host_calls >= self.call.limits.host_calls {
+            return Err(self.record.stop(LimitKind::HostCalls));
+        }
+        self.host_calls += 1;
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for HostState {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("HostState").field("call", &self.call).finish_non_exhaustive()
+    }
+}
