@@ -1,1 +1,355 @@
-//! stub
+//! The gates: pure functions that decide one call on a snapshot, in the order that shows in
+//! evidence. The commit of `execution_started`, conditional in the store, closes the races that
+//! a snapshot leaves open.
+//!
+//! | gate | decides |
+//! |---|---|
+//! | replay | a known invocation id (the store knows; see [`Known`]) |
+//! | id, resolution | whether the capability exists, in that version, from that plugin |
+//! | enabled | disabled and quarantined plugins are skipped |
+//! | mode | whether it can be called that way |
+//! | mandate | passes: there are no mandates yet, and none can be presented |
+//! | policy | the caller's scope, and its risk ceiling |
+//! | invariants | what the manifest promises of the input |
+//! | autonomy | budget and approval |
+//! | input schema | whether the input fits |
+//! | safety | passes: an assessment is recorded, nothing blocks yet |
+
+use std::{fmt::Debug, sync::Arc};
+
+use serde_json::{Value, json};
+
+use crate::{
+    capability::{Capability, Risk},
+    code::Code,
+    id::{CapabilityId, Digest, PluginName},
+    invocation::{Invocation, Mode},
+    limits::Limits,
+    outcome::Refusal,
+    permission::CallRule,
+    permit::Permit,
+};
+
+/// Which gate refused; recorded in evidence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Gate {
+    /// The invocation id is known.
+    Replay,
+    /// The capability is unknown here.
+    Resolution,
+    /// The plugin does not serve.
+    Enabled,
+    /// The mode is not offered.
+    Mode,
+    /// The mandate does not hold.
+    Mandate,
+    /// The caller may not.
+    Policy,
+    /// An invariant does not hold.
+    Invariants,
+    /// Budget or approval.
+    Autonomy,
+    /// The input does not fit.
+    InputSchema,
+    /// The assessment blocks.
+    Safety,
+}
+
+impl Gate {
+    /// The word for it in evidence.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Replay => "replay",
+            Self::Resolution => "resolution",
+            Self::Enabled => "enabled",
+            Self::Mode => "mode",
+            Self::Mandate => "mandate",
+            Self::Policy => "policy",
+            Self::Invariants => "invariants",
+            Self::Autonomy => "autonomy",
+            Self::InputSchema => "input_schema",
+            Self::Safety => "safety",
+        }
+    }
+}
+
+/// Whether a provider serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServingState {
+    /// It serves.
+    Serving,
+    /// The operator switched it off.
+    Disabled,
+    /// It trapped too often and rests.
+    Quarantined {
+        /// Milliseconds until it is tried again.
+        retry_after_ms: u64,
+    },
+    /// A granted folder is no longer the one that was granted.
+    Suspended,
+}
+
+/// How often a capability may be called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Budget {
+    /// Calls in one correlation.
+    pub calls_per_correlation: Option<u64>,
+    /// Calls of one caller on one day (UTC).
+    pub calls_per_day: Option<u64>,
+}
+
+/// How often a capability was called already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Spent {
+    /// Started calls in this correlation.
+    pub in_correlation: u64,
+    /// Started calls of this caller today.
+    pub today: u64,
+}
+
+/// One provider of a capability, as the gates see it.
+#[derive(Debug, Clone)]
+pub struct Provider {
+    /// The plugin.
+    pub plugin: PluginName,
+    /// Its component.
+    pub component: Digest,
+    /// The capability.
+    pub capability: Arc<Capability>,
+    /// Whether it serves.
+    pub state: ServingState,
+    /// How it can be called.
+    pub modes: Vec<Mode>,
+    /// The highest of what the manifest says, what the grants imply and what the operator says.
+    pub risk: Risk,
+    /// How often it may be called.
+    pub budget: Budget,
+    /// Whether each call needs an approval.
+    pub approval_required: bool,
+    /// Its limits, within the ceiling; the deadline already within the capability's timeout.
+    pub limits: Limits,
+}
+
+/// What the store knows of the invocation id and of the correlation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Known {
+    /// Neither id belongs to anybody else.
+    New,
+    /// The id was used by another caller, or with another input.
+    Conflict,
+}
+
+/// The checks of an input that need more than core: the component's types and its manifest.
+pub trait InputChecks: Debug {
+    /// Whether the manifest's invariants hold.
+    ///
+    /// # Errors
+    /// The refusal names the invariant.
+    fn invariants(&self, input: &Value) -> Result<(), Refusal>;
+
+    /// Whether the input fits the function's types.
+    ///
+    /// # Errors
+    /// The refusal names the parameter.
+    fn schema(&self, input: &Value) -> Result<(), Refusal>;
+}
+
+/// What the gates decided.
+#[derive(Debug)]
+pub enum Decision {
+    /// It may run.
+    Permit(Box<Permit>),
+    /// It may not.
+    Denied(Gate, Refusal),
+    /// It does not serve.
+    Skipped(Gate, Refusal),
+}
+
+/// Gates 1 and 2: the provider that is meant, of those that have the capability (the preferred
+/// one first).
+///
+/// # Errors
+/// When none has it, or none in that version or from that plugin.
+pub fn resolve<'a>(
+    invocation: &Invocation,
+    providers: &'a [Arc<Provider>],
+) -> Result<&'a Arc<Provider>, Refusal> {
+    if providers.is_empty() {
+        return Err(not_found(&invocation.capability));
+    }
+    let named = |provider: &&Arc<Provider>| {
+        invocation.plugin.as_ref().is_none_or(|plugin| *plugin == provider.plugin)
+    };
+    let versioned = |provider: &&Arc<Provider>| {
+        let version = &provider.capability.version;
+        invocation.version.as_ref().is_none_or(|range| range.matches(version))
+    };
+    let Some(first) = providers.iter().find(named) else {
+        return Err(not_found(&invocation.capability));
+    };
+    providers.iter().filter(named).find(versioned).ok_or_else(|| {
+        let message = format!(
+            "{} is here in version {}, which the asked range does not contain",
+            first.capability.id, first.capability.version
+        );
+        Refusal::new(Code::CapabilityVersion, message)
+    })
+}
+
+fn not_found(capability: &CapabilityId) -> Refusal {
+    let message = format!("no plugin here has {capability}; `meshhost capabilities` lists all");
+    Refusal::new(Code::CapabilityNotFound, message)
+}
+
+/// Gates 0 and 3 to 10 on the resolved provider.
+#[must_use]
+pub fn decide(
+    invocation: &Arc<Invocation>,
+    provider: &Provider,
+    known: Known,
+    spent: Spent,
+    checks: &dyn InputChecks,
+) -> Decision {
+    if known == Known::Conflict {
+        let message = "this invocation or correlation id was used by another caller or with another \
+                       input; use a new id";
+        return Decision::Denied(Gate::Replay, Refusal::new(Code::CallerConflict, message));
+    }
+    if let Err(refusal) = enabled(provider) {
+        return Decision::Skipped(Gate::Enabled, refusal);
+    }
+    let gates: [(Gate, &dyn Fn() -> Result<(), Refusal>); 6] = [
+        (Gate::Mode, &|| mode(invocation, provider)),
+        (Gate::Policy, &|| policy(invocation, provider)),
+        (Gate::Invariants, &|| checks.invariants(&invocation.input)),
+        (Gate::Autonomy, &|| budget(provider, spent)),
+        (Gate::Autonomy, &|| approval(provider)),
+        (Gate::InputSchema, &|| checks.schema(&invocation.input)),
+    ];
+    for (gate, check) in gates {
+        if let Err(refusal) = check() {
+            return Decision::Denied(gate, refusal);
+        }
+    }
+    Decision::Permit(Box::new(permit(invocation, provider)))
+}
+
+fn enabled(provider: &Provider) -> Result<(), Refusal> {
+    let plugin = &provider.plugin;
+    match provider.state {
+        ServingState::Serving => Ok(()),
+        ServingState::Disabled => Err(Refusal::new(
+            Code::CapabilityDisabled,
+            format!("{plugin} is disabled; `meshhost plugin enable {plugin}` lets it serve"),
+        )),
+        ServingState::Suspended => Err(Refusal::new(
+            Code::GrantSuspended,
+            format!(
+                "a folder granted to {plugin} is no longer the one that was granted; look at \
+                 `meshhost plugin permissions {plugin}` and grant it again"
+            ),
+        )),
+        ServingState::Quarantined { retry_after_ms } => {
+            let message = format!(
+                "{plugin} trapped too often in a row and rests for another {} s; \
+                 `meshhost plugin enable {plugin}` ends that at once",
+                retry_after_ms.div_ceil(1000)
+            );
+            let mut refusal = Refusal::new(Code::Quarantined, message);
+            refusal.retry_after_ms = Some(retry_after_ms);
+            Err(refusal)
+        }
+    }
+}
+
+fn mode(invocation: &Invocation, provider: &Provider) -> Result<(), Refusal> {
+    if provider.modes.contains(&invocation.mode) {
+        return Ok(());
+    }
+    let message = format!("{} cannot be called in this mode", provider.capability.id);
+    Err(Refusal::new(Code::UnsupportedMode, message))
+}
+
+/// Gate 6: the caller's scope, the rules of every plugin in between, and the risk ceiling.
+fn policy(invocation: &Invocation, provider: &Provider) -> Result<(), Refusal> {
+    let capability = provider.capability.id.as_str();
+    let scope = &invocation.scope;
+    let covered = scope.capabilities.iter().any(|pattern| covers(pattern, capability));
+    let passed_on = scope
+        .through
+        .iter()
+        .all(|rules| rules.iter().any(|rule: &CallRule| covers(&rule.capability, capability)));
+    if !covered || !passed_on {
+        let message = format!("this caller's scope does not contain {capability}");
+        return Err(Refusal::new(Code::PolicyBlocked, message));
+    }
+    if provider.risk > scope.risk_ceiling {
+        let message = format!(
+            "{capability} has risk {}, above this caller's ceiling {}",
+            provider.risk.word(),
+            scope.risk_ceiling.word()
+        );
+        return Err(Refusal::new(Code::PolicyBlocked, message));
+    }
+    Ok(())
+}
+
+/// Whether a capability pattern (an id, or a prefix followed by `*`) covers an id. `-` and `_`
+/// are the same in ids that come from WIT.
+#[must_use]
+pub fn covers(pattern: &str, capability: &str) -> bool {
+    let fold = |byte: u8| if byte == b'-' { b'_' } else { byte };
+    let same = |left: &str, right: &str| {
+        left.len() == right.len()
+            && left.bytes().map(fold).zip(right.bytes().map(fold)).all(|(a, b)| a == b)
+    };
+    match pattern.strip_suffix('*') {
+        Some(prefix) => capability.get(..prefix.len()).is_some_and(|start| same(prefix, start)),
+        None => same(pattern, capability),
+    }
+}
+
+fn budget(provider: &Provider, spent: Spent) -> Result<(), Refusal> {
+    let Budget { calls_per_correlation, calls_per_day } = provider.budget;
+    let used_up = |limit: Option<u64>, count: u64| limit.is_some_and(|limit| count >= limit);
+    let (which, limit) = if used_up(calls_per_correlation, spent.in_correlation) {
+        ("per correlation", calls_per_correlation)
+    } else if used_up(calls_per_day, spent.today) {
+        ("per caller and day", calls_per_day)
+    } else {
+        return Ok(());
+    };
+    let limit = limit.unwrap_or_default();
+    let message =
+        format!("the budget of {} for {limit} calls {which} is spent", provider.capability.id);
+    Err(Refusal::new(Code::BudgetExceeded, message).with_details(json!({ "limit": limit })))
+}
+
+fn approval(provider: &Provider) -> Result<(), Refusal> {
+    if !provider.approval_required {
+        return Ok(());
+    }
+    let message = format!(
+        "{} needs an approval for each call, and this release has no way to give one",
+        provider.capability.id
+    );
+    Err(Refusal::new(Code::ApprovalRequired, message))
+}
+
+fn permit(invocation: &Arc<Invocation>, provider: &Provider) -> Permit {
+    let mut limits = provider.limits;
+    if let Some(timeout_ms) = invocation.timeout_ms {
+        limits.deadline_ms = limits.deadline_ms.min(timeout_ms);
+    }
+    Permit {
+        invocation: Arc::clone(invocation),
+        plugin: provider.plugin.clone(),
+        component: provider.component,
+        capability: Arc::clone(&provider.capability),
+        limits,
+    }
+}
+
+#[cfg(test)]
+mod tests;

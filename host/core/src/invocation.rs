@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::{
     capability::Risk,
     id::{CapabilityId, CorrelationId, InvocationId, PluginName},
+    permission::CallRule,
 };
 
 /// Who calls. Never taken from the payload: only an entrance makes one.
@@ -37,6 +38,8 @@ pub enum EntranceKind {
 pub struct Scope {
     /// Capability ids, or prefixes followed by `*`.
     pub capabilities: Vec<String>,
+    /// The call rules of every plugin in between, outermost first: each must cover the call.
+    pub through: Vec<Vec<CallRule>>,
     /// The highest risk that needs no further consent.
     pub risk_ceiling: Risk,
 }
@@ -45,7 +48,7 @@ impl Scope {
     /// What the owner of the node may: everything up to high.
     #[must_use]
     pub fn owner() -> Self {
-        Self { capabilities: vec!["*".to_owned()], risk_ceiling: Risk::High }
+        Self { capabilities: vec!["*".to_owned()], through: Vec::new(), risk_ceiling: Risk::High }
     }
 }
 

@@ -1,0 +1,226 @@
+use super::*;
+use crate::{
+    capability::ExportPath,
+    invocation::{EntranceKind, Scope, Subject},
+};
+
+#[derive(Debug, Default)]
+struct Checks {
+    invariant_fails: bool,
+    schema_fails: bool,
+}
+
+impl InputChecks for Checks {
+    fn invariants(&self, _: &Value) -> Result<(), Refusal> {
+        if self.invariant_fails {
+            return Err(Refusal::new(Code::InvariantFailed, "invariant"));
+        }
+        Ok(())
+    }
+
+    fn schema(&self, _: &Value) -> Result<(), Refusal> {
+        if self.schema_fails {
+            return Err(Refusal::new(Code::InputInvalid, "schema"));
+        }
+        Ok(())
+    }
+}
+
+fn provider() -> Provider {
+    let id: CapabilityId = "git.log".parse().unwrap();
+    Provider {
+        plugin: "git".parse().unwrap(),
+        component: Digest::of(b"git"),
+        capability: Arc::new(Capability {
+            id: id.clone(),
+            long_id: "git.repository.log".parse().unwrap(),
+            version: semver::Version::new(0, 1, 2),
+            description: String::new(),
+            input_schema: json!({}),
+            output_schema: json!({}),
+            error_schema: None,
+            export: ExportPath { interface: None, function: "log".to_owned() },
+        }),
+        state: ServingState::Serving,
+        modes: vec![Mode::Sync],
+        risk: Risk::Medium,
+        budget: Budget::default(),
+        approval_required: false,
+        limits: Limits::DEFAULT,
+    }
+}
+
+fn invocation() -> Invocation {
+    Invocation {
+        invocation_id: "i".parse().unwrap(),
+        correlation_id: "c".parse().unwrap(),
+        causation_id: None,
+        capability: "git.log".parse().unwrap(),
+        version: None,
+        plugin: None,
+        subject: Subject { id: "local:me".into(), kind: "user".into(), verified: true },
+        entrance: EntranceKind::CommandLine,
+        scope: Scope::owner(),
+        mode: Mode::Sync,
+        input: json!({}),
+        timeout_ms: None,
+        depth: 1,
+        chain: Vec::new(),
+    }
+}
+
+fn decided(invocation: Invocation, provider: &Provider, checks: &Checks) -> Decision {
+    decide(&Arc::new(invocation), provider, Known::New, Spent::default(), checks)
+}
+
+fn denied(decision: Decision) -> (Gate, Code) {
+    match decision {
+        Decision::Denied(gate, refusal) | Decision::Skipped(gate, refusal) => (gate, refusal.code),
+        Decision::Permit(_) => panic!("it was let through"),
+    }
+}
+
+#[test]
+fn a_plain_call_is_permitted_with_the_shorter_deadline() {
+    let call = Invocation { timeout_ms: Some(5), ..invocation() };
+    let Decision::Permit(permit) = decided(call, &provider(), &Checks::default()) else {
+        panic!("it was refused");
+    };
+    assert_eq!(permit.limits().deadline_ms, 5);
+    let call = Invocation { timeout_ms: Some(u64::MAX), ..invocation() };
+    let Decision::Permit(permit) = decided(call, &provider(), &Checks::default()) else {
+        panic!("it was refused");
+    };
+    assert_eq!(permit.limits().deadline_ms, Limits::DEFAULT.deadline_ms);
+}
+
+#[test]
+fn every_gate_refuses_with_its_own_code() {
+    let good = Checks::default();
+    let case =
+        |provider: Provider, checks: &Checks| denied(decided(invocation(), &provider, checks));
+    let table = [
+        (
+            case(Provider { state: ServingState::Disabled, ..provider() }, &good),
+            (Gate::Enabled, Code::CapabilityDisabled),
+        ),
+        (
+            case(
+                Provider { state: ServingState::Quarantined { retry_after_ms: 1 }, ..provider() },
+                &good,
+            ),
+            (Gate::Enabled, Code::Quarantined),
+        ),
+        (
+            case(Provider { state: ServingState::Suspended, ..provider() }, &good),
+            (Gate::Enabled, Code::GrantSuspended),
+        ),
+        (
+            case(Provider { modes: vec![Mode::Stream], ..provider() }, &good),
+            (Gate::Mode, Code::UnsupportedMode),
+        ),
+        (
+            case(Provider { risk: Risk::Critical, ..provider() }, &good),
+            (Gate::Policy, Code::PolicyBlocked),
+        ),
+        (
+            case(provider(), &Checks { invariant_fails: true, ..Checks::default() }),
+            (Gate::Invariants, Code::InvariantFailed),
+        ),
+        (
+            case(Provider { approval_required: true, ..provider() }, &good),
+            (Gate::Autonomy, Code::ApprovalRequired),
+        ),
+        (
+            case(provider(), &Checks { schema_fails: true, ..Checks::default() }),
+            (Gate::InputSchema, Code::InputInvalid),
+        ),
+    ];
+    for (found, wanted) in table {
+        assert_eq!(found, wanted);
+    }
+}
+
+#[test]
+fn the_earlier_gate_speaks_first() {
+    let worst = Provider {
+        state: ServingState::Disabled,
+        modes: Vec::new(),
+        risk: Risk::Critical,
+        approval_required: true,
+        ..provider()
+    };
+    let checks = Checks { invariant_fails: true, schema_fails: true };
+    assert_eq!(denied(decided(invocation(), &worst, &checks)).0, Gate::Enabled);
+    let worst = Provider { state: ServingState::Serving, ..worst };
+    assert_eq!(denied(decided(invocation(), &worst, &checks)).0, Gate::Mode);
+    let worst = Provider { modes: vec![Mode::Sync], ..worst };
+    assert_eq!(denied(decided(invocation(), &worst, &checks)).0, Gate::Policy);
+    let worst = Provider { risk: Risk::Low, ..worst };
+    assert_eq!(denied(decided(invocation(), &worst, &checks)).0, Gate::Invariants);
+    let checks = Checks { invariant_fails: false, ..checks };
+    assert_eq!(denied(decided(invocation(), &worst, &checks)).0, Gate::Autonomy);
+}
+
+#[test]
+fn a_conflicting_id_is_refused_before_anything_else() {
+    let decision = decide(
+        &Arc::new(invocation()),
+        &Provider { state: ServingState::Disabled, ..provider() },
+        Known::Conflict,
+        Spent::default(),
+        &Checks::default(),
+    );
+    assert_eq!(denied(decision), (Gate::Replay, Code::CallerConflict));
+}
+
+#[test]
+fn budgets_count_started_calls() {
+    let budget = Budget { calls_per_correlation: Some(2), calls_per_day: Some(5) };
+    let limited = Provider { budget, ..provider() };
+    let with = |in_correlation, today| {
+        let spent = Spent { in_correlation, today };
+        decide(&Arc::new(invocation()), &limited, Known::New, spent, &Checks::default())
+    };
+    assert!(matches!(with(1, 4), Decision::Permit(_)));
+    assert_eq!(denied(with(2, 0)), (Gate::Autonomy, Code::BudgetExceeded));
+    assert_eq!(denied(with(0, 5)), (Gate::Autonomy, Code::BudgetExceeded));
+}
+
+#[test]
+fn scope_narrows_along_the_chain() {
+    let rule = |capability: &str| CallRule { capability: capability.into(), arguments: Vec::new() };
+    let through = |lists: Vec<Vec<CallRule>>| {
+        let scope = Scope { through: lists, ..Scope::owner() };
+        decided(Invocation { scope, ..invocation() }, &provider(), &Checks::default())
+    };
+    assert!(matches!(through(vec![vec![rule("git.*")]]), Decision::Permit(_)));
+    assert!(matches!(through(vec![vec![rule("x"), rule("git.log")]]), Decision::Permit(_)));
+    let blocked = (Gate::Policy, Code::PolicyBlocked);
+    assert_eq!(denied(through(vec![vec![rule("git.*")], vec![rule("x.*")]])), blocked);
+    assert_eq!(denied(through(vec![Vec::new()])), blocked);
+}
+
+#[test]
+fn patterns_cover_ids_and_fold_hyphens() {
+    assert!(covers("*", "git.log") && covers("git.*", "git.log") && covers("a-b.c", "a_b.c"));
+    assert!(!covers("git", "git.log") && !covers("git.l", "git.log") && !covers("", "git.log"));
+    assert!(!covers("git.logs*", "git.log"));
+}
+
+#[test]
+fn resolution_tells_absence_from_another_version() {
+    let providers = [Arc::new(provider())];
+    let code =
+        |call: &Invocation| resolve(call, &providers).map(|_| ()).map_err(|error| error.code);
+    assert_eq!(code(&invocation()), Ok(()));
+    let other_plugin = Invocation { plugin: Some("other".parse().unwrap()), ..invocation() };
+    assert_eq!(code(&other_plugin), Err(Code::CapabilityNotFound));
+    let range = |text: &str| Invocation { version: Some(text.parse().unwrap()), ..invocation() };
+    assert_eq!(code(&range("^0.1")), Ok(()));
+    assert_eq!(code(&range("^0.2")), Err(Code::CapabilityVersion));
+    assert_eq!(
+        resolve(&invocation(), &[]).map(|_| ()).map_err(|error| error.code),
+        Err(Code::CapabilityNotFound)
+    );
+}
