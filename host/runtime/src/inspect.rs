@@ -26,6 +26,9 @@ pub struct Inspection {
     pub section_bytes: Vec<(String, u64)>,
     /// Core instances that one instantiation makes.
     pub core_instances: u32,
+    /// Names that a plugin may not use, each with the reason: an install is refused when there is
+    /// one (code reserved-name).
+    pub reserved: Vec<String>,
     /// The manifest in the custom section `meshhost:manifest`, when there is one (TOML text).
     #[serde(skip)]
     pub manifest: Option<String>,
@@ -61,6 +64,13 @@ pub enum ImportClass {
     NeedsGrant {
         /// The permissions, in the grammar of `meshhost_core::permission`.
         permissions: Vec<String>,
+    },
+    /// Linked, and refuses every call: sockets.
+    AlwaysDenied,
+    /// Known, and not run by this release: WASI 0.3.
+    NotSupported {
+        /// Why.
+        reason: String,
     },
     /// Nothing that this host knows.
     Unknown,
