@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 /// Longest opaque id (invocation, correlation, causation) in bytes.
 pub const OPAQUE_ID_BYTES_MAX: usize = 128;
+/// Longest host id in bytes: correlations are named after it (`host-lifecycle-<host_id>`).
+pub const HOST_ID_BYTES_MAX: usize = 64;
 /// Longest plugin name in bytes.
 pub const PLUGIN_NAME_BYTES_MAX: usize = 64;
 /// Longest capability id in bytes.
@@ -20,6 +22,9 @@ pub enum IdError {
     /// The id is empty, too long, or holds a byte outside printable ASCII.
     #[error("an id is 1 to {OPAQUE_ID_BYTES_MAX} printable ASCII characters without spaces")]
     Opaque,
+    /// The host id is longer than other ids may be.
+    #[error("a host id has at most {HOST_ID_BYTES_MAX} characters")]
+    HostId,
     /// The plugin name does not match `^[a-z][a-z0-9-]*$` or is too long.
     #[error(
         "a plugin name starts with a-z, continues with a-z, 0-9 or -, and has at most \
@@ -43,6 +48,11 @@ fn check_opaque(text: &str) -> Result<(), IdError> {
         return Err(IdError::Opaque);
     }
     Ok(())
+}
+
+fn check_host_id(text: &str) -> Result<(), IdError> {
+    check_opaque(text)?;
+    if text.len() > HOST_ID_BYTES_MAX { Err(IdError::HostId) } else { Ok(()) }
 }
 
 fn check_plugin_name(text: &str) -> Result<(), IdError> {
@@ -124,6 +134,10 @@ name_type! {
 name_type! {
     /// Names the group of calls that belong to one piece of work; evidence is chained per correlation.
     CorrelationId, check_opaque
+}
+name_type! {
+    /// Names this node in evidence: chosen at init, never changed; the display name is apart.
+    HostId, check_host_id
 }
 name_type! {
     /// Names an installed component on this node.
