@@ -202,6 +202,9 @@ fn not_found(capability: &CapabilityId) -> Refusal {
     Refusal::new(Code::CapabilityNotFound, message)
 }
 
+/// One gate's question.
+type Check<'a> = &'a dyn Fn() -> Result<(), Refusal>;
+
 /// Gates 0 and 3 to 10 on the resolved provider.
 #[must_use]
 pub fn decide(
@@ -219,7 +222,7 @@ pub fn decide(
     if let Err(refusal) = enabled(provider) {
         return Decision::Skipped(Gate::Enabled, refusal);
     }
-    let gates: [(Gate, &dyn Fn() -> Result<(), Refusal>); 6] = [
+    let gates: [(Gate, Check<'_>); 6] = [
         (Gate::Mode, &|| mode(invocation, provider)),
         (Gate::Policy, &|| policy(invocation, provider)),
         (Gate::Invariants, &|| checks.invariants(&invocation.input)),

@@ -26,3 +26,4 @@ pub mod permission;
 pub mod permit;
 pub mod ports;
 pub mod profile;
+pub mod quarantine;

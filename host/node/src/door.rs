@@ -1,1 +1,3 @@
 //! The one door: every call takes this way.
+
+pub mod places;
