@@ -1,21 +1,75 @@
 //! The host functions, one module an interface. Each has a view over the store's state and a
 //! `link` function. Everything is linked once; what is not granted is denied by the state.
+//!
+//! An import sees its grant as plain values and never the policy that they came from. Every denial
+//! goes through [`CallRecord::deny`], so that it is recorded once per call; every effect whose end
+//! must be known through [`CallRecord::begin_effect`].
+
+pub(crate) mod filesystem;
 
 use std::sync::Arc;
 
-use wasmtime::component::Linker;
+use wasmtime::component::{HasData, Linker, ResourceTable};
 
-use crate::state::{Call, CallRecord, HostState, Shared};
+use crate::{
+    live::Rules,
+    state::{Call, CallRecord, HostState, Shared},
+};
+
+/// What a host function works with besides the guest's resources; cheap to clone into work that
+/// runs outside the store.
+#[derive(Debug, Clone)]
+pub(crate) struct Context {
+    /// The facts of the call.
+    pub(crate) call: Arc<Call>,
+    /// What is counted, logged and denied.
+    pub(crate) record: Arc<CallRecord>,
+    /// The node's services.
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl Context {
+    /// What the plugin is granted now.
+    pub(crate) fn rules(&self) -> Arc<Rules> {
+        self.call.grants.rules()
+    }
+}
 
 /// What the host functions keep for one call between two of theirs.
 #[derive(Debug)]
-pub(crate) struct ImportState {}
+pub(crate) struct ImportState {
+    context: Context,
+}
 
 impl ImportState {
     /// The state at the start of a call.
-    pub(crate) const fn new(_: &Arc<Call>, _: &Arc<CallRecord>, _: &Arc<Shared>) -> Self {
-        Self {}
+    pub(crate) fn new(call: &Arc<Call>, record: &Arc<CallRecord>, shared: &Arc<Shared>) -> Self {
+        let (call, record, shared) = (Arc::clone(call), Arc::clone(record), Arc::clone(shared));
+        Self { context: Context { call, record, shared } }
     }
+}
+
+/// The store's state as the host functions see it; each module implements its interface's trait
+/// for it.
+pub(crate) struct View<'a> {
+    /// What the call is and may do.
+    pub(crate) context: &'a Context,
+    /// What the guest holds.
+    pub(crate) table: &'a mut ResourceTable,
+}
+
+impl View<'_> {
+    /// The view over a store's state.
+    pub(crate) fn of(state: &mut HostState) -> View<'_> {
+        View { context: &state.imports.context, table: &mut state.table }
+    }
+}
+
+/// Names [`View`] for the linker.
+pub(crate) struct Imports;
+
+impl HasData for Imports {
+    type Data<'a> = View<'a>;
 }
 
 /// Links every interface that the host has.
@@ -23,6 +77,19 @@ impl ImportState {
 /// # Errors
 /// When two modules define the same name: a defect of this crate.
 pub(crate) fn link_all(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
-    let _ = linker;
-    Ok(())
+    link_io(linker)?;
+    filesystem::link(linker)
+}
+
+/// `wasi:io`: errors, polls and streams over the resources that the other modules make.
+fn link_io(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
+    use wasmtime_wasi::p2::bindings::io;
+
+    struct Table;
+    impl HasData for Table {
+        type Data<'a> = &'a mut ResourceTable;
+    }
+    io::error::add_to_linker::<_, Table>(linker, |state| &mut state.table)?;
+    io::poll::add_to_linker::<_, Table>(linker, |state| &mut state.table)?;
+    io::streams::add_to_linker::<_, Table>(linker, |state| &mut state.table)
 }
