@@ -117,8 +117,6 @@ pub struct Provider {
     pub component: Digest,
     /// The capability.
     pub capability: Arc<Capability>,
-    /// Whether it serves.
-    pub state: ServingState,
     /// How it can be called.
     pub modes: Vec<Mode>,
     /// The highest of what the manifest says, what the grants imply and what the operator says.
@@ -138,6 +136,17 @@ pub enum Known {
     New,
     /// The id was used by another caller, or with another input.
     Conflict,
+}
+
+/// What changes from call to call: the snapshot that the gates decide on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Facts {
+    /// What the store knows of the ids.
+    pub known: Known,
+    /// Whether the provider serves.
+    pub state: ServingState,
+    /// How often it was called.
+    pub spent: Spent,
 }
 
 /// The checks of an input that need more than core: the component's types and its manifest.
@@ -210,23 +219,22 @@ type Check<'a> = &'a dyn Fn() -> Result<(), Refusal>;
 pub fn decide(
     invocation: &Arc<Invocation>,
     provider: &Provider,
-    known: Known,
-    spent: Spent,
+    facts: Facts,
     checks: &dyn InputChecks,
 ) -> Decision {
-    if known == Known::Conflict {
+    if facts.known == Known::Conflict {
         let message = "this invocation or correlation id was used by another caller or with another \
                        input; use a new id";
         return Decision::Denied(Gate::Replay, Refusal::new(Code::CallerConflict, message));
     }
-    if let Err(refusal) = enabled(provider) {
+    if let Err(refusal) = enabled(&provider.plugin, facts.state) {
         return Decision::Skipped(Gate::Enabled, refusal);
     }
     let gates: [(Gate, Check<'_>); 6] = [
         (Gate::Mode, &|| mode(invocation, provider)),
         (Gate::Policy, &|| policy(invocation, provider)),
         (Gate::Invariants, &|| checks.invariants(&invocation.input)),
-        (Gate::Autonomy, &|| budget(provider, spent)),
+        (Gate::Autonomy, &|| budget(provider, facts.spent)),
         (Gate::Autonomy, &|| approval(provider)),
         (Gate::InputSchema, &|| checks.schema(&invocation.input)),
     ];
@@ -238,9 +246,8 @@ pub fn decide(
     Decision::Permit(Box::new(permit(invocation, provider)))
 }
 
-fn enabled(provider: &Provider) -> Result<(), Refusal> {
-    let plugin = &provider.plugin;
-    match provider.state {
+fn enabled(plugin: &PluginName, state: ServingState) -> Result<(), Refusal> {
+    match state {
         ServingState::Serving => Ok(()),
         ServingState::Disabled => Err(Refusal::new(
             Code::CapabilityDisabled,

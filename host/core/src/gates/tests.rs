@@ -41,7 +41,6 @@ fn provider() -> Provider {
             error_schema: None,
             export: ExportPath { interface: None, function: "log".to_owned() },
         }),
-        state: ServingState::Serving,
         modes: vec![Mode::Sync],
         risk: Risk::Medium,
         budget: Budget::default(),
@@ -69,8 +68,19 @@ fn invocation() -> Invocation {
     }
 }
 
+const SERVING: Facts = Facts {
+    known: Known::New,
+    state: ServingState::Serving,
+    spent: Spent { in_correlation: 0, today: 0 },
+};
+
 fn decided(invocation: Invocation, provider: &Provider, checks: &Checks) -> Decision {
-    decide(&Arc::new(invocation), provider, Known::New, Spent::default(), checks)
+    decide(&Arc::new(invocation), provider, SERVING, checks)
+}
+
+fn in_state(state: ServingState) -> (Gate, Code) {
+    let facts = Facts { state, ..SERVING };
+    denied(decide(&Arc::new(invocation()), &provider(), facts, &Checks::default()))
 }
 
 fn denied(decision: Decision) -> (Gate, Code) {
@@ -100,21 +110,12 @@ fn every_gate_refuses_with_its_own_code() {
     let case =
         |provider: Provider, checks: &Checks| denied(decided(invocation(), &provider, checks));
     let table = [
+        (in_state(ServingState::Disabled), (Gate::Enabled, Code::CapabilityDisabled)),
         (
-            case(Provider { state: ServingState::Disabled, ..provider() }, &good),
-            (Gate::Enabled, Code::CapabilityDisabled),
-        ),
-        (
-            case(
-                Provider { state: ServingState::Quarantined { retry_after_ms: 1 }, ..provider() },
-                &good,
-            ),
+            in_state(ServingState::Quarantined { retry_after_ms: 1 }),
             (Gate::Enabled, Code::Quarantined),
         ),
-        (
-            case(Provider { state: ServingState::Suspended, ..provider() }, &good),
-            (Gate::Enabled, Code::GrantSuspended),
-        ),
+        (in_state(ServingState::Suspended), (Gate::Enabled, Code::GrantSuspended)),
         (
             case(Provider { modes: vec![Mode::Stream], ..provider() }, &good),
             (Gate::Mode, Code::UnsupportedMode),
@@ -143,16 +144,12 @@ fn every_gate_refuses_with_its_own_code() {
 
 #[test]
 fn the_earlier_gate_speaks_first() {
-    let worst = Provider {
-        state: ServingState::Disabled,
-        modes: Vec::new(),
-        risk: Risk::Critical,
-        approval_required: true,
-        ..provider()
-    };
+    let worst =
+        Provider { modes: Vec::new(), risk: Risk::Critical, approval_required: true, ..provider() };
     let checks = Checks { invariant_fails: true, schema_fails: true };
-    assert_eq!(denied(decided(invocation(), &worst, &checks)).0, Gate::Enabled);
-    let worst = Provider { state: ServingState::Serving, ..worst };
+    let disabled = Facts { state: ServingState::Disabled, ..SERVING };
+    let decision = decide(&Arc::new(invocation()), &worst, disabled, &checks);
+    assert_eq!(denied(decision).0, Gate::Enabled);
     assert_eq!(denied(decided(invocation(), &worst, &checks)).0, Gate::Mode);
     let worst = Provider { modes: vec![Mode::Sync], ..worst };
     assert_eq!(denied(decided(invocation(), &worst, &checks)).0, Gate::Policy);
@@ -164,13 +161,8 @@ fn the_earlier_gate_speaks_first() {
 
 #[test]
 fn a_conflicting_id_is_refused_before_anything_else() {
-    let decision = decide(
-        &Arc::new(invocation()),
-        &Provider { state: ServingState::Disabled, ..provider() },
-        Known::Conflict,
-        Spent::default(),
-        &Checks::default(),
-    );
+    let facts = Facts { known: Known::Conflict, state: ServingState::Disabled, ..SERVING };
+    let decision = decide(&Arc::new(invocation()), &provider(), facts, &Checks::default());
     assert_eq!(denied(decision), (Gate::Replay, Code::CallerConflict));
 }
 
@@ -180,7 +172,8 @@ fn budgets_count_started_calls() {
     let limited = Provider { budget, ..provider() };
     let with = |in_correlation, today| {
         let spent = Spent { in_correlation, today };
-        decide(&Arc::new(invocation()), &limited, Known::New, spent, &Checks::default())
+        let facts = Facts { spent, ..SERVING };
+        decide(&Arc::new(invocation()), &limited, facts, &Checks::default())
     };
     assert!(matches!(with(1, 4), Decision::Permit(_)));
     assert_eq!(denied(with(2, 0)), (Gate::Autonomy, Code::BudgetExceeded));
