@@ -35,6 +35,7 @@ use meshhost_core::{code::Code, id::Digest, limits::LimitKind};
 use serde_json::Value;
 use wasmtime::component::ResourceAny;
 
+pub(crate) use command::ARGUMENTS_MAX;
 pub use command::{command_input, command_output};
 pub use lift::lift;
 pub use lower::lower;

@@ -1,7 +1,37 @@
 //! Reads a component without running or compiling it: what it exports, imports and carries.
+//!
+//! The bytes are hostile. They are bounded and validated ([`structure`], with the features of the
+//! engine) before anything interprets them; only then is the WIT read ([`wit_component::decode`]).
+//!
+//! A component carries no doc comments. Our build adds two custom sections at its top level,
+//! which `cargo xtask` writes and anybody may:
+//! - `meshhost:manifest`: the manifest, TOML text;
+//! - `meshhost:docs`: doc comments by interface, function, parameter and type, JSON
+//!   ([`docs::Documentation`]). The `package-docs` section of wit-parser describes one package
+//!   only and has no place for parameters, so it cannot serve here.
+
+mod docs;
+mod exports;
+mod imports;
+mod instances;
+mod structure;
+#[cfg(test)]
+mod tests;
+mod type_depth;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use meshhost_core::{capability::Capability, code::Code, id::Digest};
 use serde::Serialize;
+use wit_component::{DecodedWasm, WitPrinter};
+use wit_parser::{Resolve, WorldId};
+
+/// Largest component in bytes.
+pub const COMPONENT_BYTES_MAX: usize = 100 * 1024 * 1024;
+/// Most bytes of the WIT text that is kept.
+const WIT_BYTES_MAX: usize = 1024 * 1024;
+/// Most bytes of an error message that repeats what a library said.
+const MESSAGE_BYTES_MAX: usize = 300;
 
 /// What can be said of a component's bytes. Serialises as the documented `inspect --json`.
 #[derive(Debug, Clone, Serialize)]
@@ -91,12 +121,85 @@ pub struct InspectError {
     pub message: String,
 }
 
+impl InspectError {
+    fn invalid(message: impl Into<String>) -> Self {
+        Self { code: Code::InvalidComponent, message: bounded(message.into(), MESSAGE_BYTES_MAX) }
+    }
+
+    fn too_large(message: impl Into<String>) -> Self {
+        Self { code: Code::ComponentTooLarge, message: bounded(message.into(), MESSAGE_BYTES_MAX) }
+    }
+}
+
 /// Reads `bytes`. `plugin` is the name under which it would be installed: functions that the
 /// world exports itself, and `wasi:cli/run`, take it as their first part.
 ///
 /// # Errors
 /// When the bytes are no component, or larger or deeper than the bounds in this module.
 pub fn inspect(bytes: &[u8], plugin: &str) -> Result<Inspection, InspectError> {
-    let _ = (bytes, plugin);
-    Err(InspectError { code: Code::InvalidComponent, message: "not built yet".to_owned() })
+    let structure = structure::read(bytes)?;
+    let (mut resolve, world) = decode(bytes)?;
+    let documentation = docs::Documentation::parse(structure.docs)?;
+    documentation.apply(&mut resolve, world);
+    let wit = wit_text(&resolve, world)?;
+    let imports = imports::classify(&resolve, world, &structure.unnamed_imports);
+    let exports = exports::read(&resolve, world, plugin, &documentation);
+    Ok(Inspection {
+        digest: Digest::of(bytes),
+        size_bytes: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+        capabilities: exports.capabilities,
+        exports: exports.reports,
+        imports,
+        is_command: exports.is_command,
+        wit,
+        producers: structure.producers,
+        section_bytes: structure.section_bytes,
+        core_instances: structure.core_instances,
+        reserved: exports.reserved,
+        manifest: structure.manifest,
+    })
+}
+
+/// Reads the WIT of a validated component.
+///
+/// wit-parser asserts some of what it expects of a component instead of checking it, and a
+/// component that breaks such an expectation is still valid. So a panic in there means that the
+/// component is refused, not that the host fails. Nothing is shared with the closure.
+fn decode(bytes: &[u8]) -> Result<(Resolve, WorldId), InspectError> {
+    let decoded = catch_unwind(AssertUnwindSafe(|| wit_component::decode(bytes)));
+    match decoded {
+        Ok(Ok(DecodedWasm::Component(resolve, world))) => Ok((resolve, world)),
+        Ok(Ok(DecodedWasm::WitPackage(..))) => Err(InspectError::invalid(
+            "this file is a WIT package: it describes interfaces and holds no code",
+        )),
+        Ok(Err(error)) => Err(InspectError::invalid(format!(
+            "the component's interface has no WIT form: {}",
+            error.root_cause()
+        ))),
+        Err(_) => Err(InspectError::invalid("the component's interface has no WIT form")),
+    }
+}
+
+/// The world and the interfaces that it names, as WIT text.
+fn wit_text(resolve: &Resolve, world: WorldId) -> Result<String, InspectError> {
+    let package = resolve.worlds.get(world).and_then(|world| world.package);
+    let no_text = || InspectError::invalid("the component's interface cannot be written as WIT");
+    let package = package.ok_or_else(no_text)?;
+    let others: Vec<_> =
+        resolve.packages.iter().map(|(id, _)| id).filter(|id| *id != package).collect();
+    let mut printer = WitPrinter::default();
+    let printed = catch_unwind(AssertUnwindSafe(|| printer.print(resolve, package, &others)));
+    match printed {
+        Ok(Ok(())) => Ok(bounded(printer.output.to_string(), WIT_BYTES_MAX)),
+        _ => Err(no_text()),
+    }
+}
+
+/// Cuts text at a character boundary.
+fn bounded(mut text: String, bytes_max: usize) -> String {
+    if text.len() > bytes_max {
+        text.truncate(text.floor_char_boundary(bytes_max));
+        text.push('…');
+    }
+    text
 }

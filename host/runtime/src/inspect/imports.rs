@@ -1,0 +1,145 @@
+//! How the host stands to what a component imports.
+
+use semver::Version;
+use wit_parser::{Interface, Resolve, WorldId, WorldItem};
+
+use super::{ImportClass, ImportReport};
+
+/// Which versions of an interface the host serves.
+#[derive(Debug, Clone, Copy)]
+enum Served {
+    /// Every 0.2: newer and older releases of it are compatible.
+    Wasi02,
+    /// One draft, exactly.
+    Exactly(&'static str),
+    /// Every 0.1.
+    Release01,
+}
+
+/// What an interface needs to do something.
+#[derive(Debug, Clone, Copy)]
+enum Need {
+    Nothing,
+    Never,
+    OneOf(&'static [&'static str]),
+}
+
+const FOLDERS: Need = Need::OneOf(&["fs:ro=PATH", "fs:rw=PATH"]);
+const NETWORK: Need = Need::OneOf(&["net=https://HOST"]);
+const CLOCK: Need = Need::OneOf(&["clock"]);
+const RANDOM: Need = Need::OneOf(&["random"]);
+const ENVIRONMENT: Need = Need::OneOf(&["env=NAME"]);
+const STDOUT: Need = Need::OneOf(&["stdout=SIZE"]);
+const LOG: Need = Need::OneOf(&["log=SIZE"]);
+const KEY_VALUE: Need = Need::OneOf(&["kv=SIZE"]);
+const CALL: Need = Need::OneOf(&["call=CAPABILITY"]);
+
+/// Every interface that the linker serves: package, interface, versions, need. `*` stands for
+/// every interface of the package that has no line of its own.
+const TABLE: &[(&str, &str, Served, Need)] = &[
+    ("wasi:cli", "environment", Served::Wasi02, ENVIRONMENT),
+    ("wasi:cli", "exit", Served::Wasi02, Need::Nothing),
+    ("wasi:cli", "stdin", Served::Wasi02, Need::Nothing),
+    ("wasi:cli", "stdout", Served::Wasi02, STDOUT),
+    ("wasi:cli", "stderr", Served::Wasi02, LOG),
+    ("wasi:cli", "terminal-input", Served::Wasi02, Need::Nothing),
+    ("wasi:cli", "terminal-output", Served::Wasi02, Need::Nothing),
+    ("wasi:cli", "terminal-stdin", Served::Wasi02, Need::Nothing),
+    ("wasi:cli", "terminal-stdout", Served::Wasi02, Need::Nothing),
+    ("wasi:cli", "terminal-stderr", Served::Wasi02, Need::Nothing),
+    ("wasi:io", "error", Served::Wasi02, Need::Nothing),
+    ("wasi:io", "poll", Served::Wasi02, Need::Nothing),
+    ("wasi:io", "streams", Served::Wasi02, Need::Nothing),
+    ("wasi:clocks", "monotonic-clock", Served::Wasi02, CLOCK),
+    ("wasi:clocks", "wall-clock", Served::Wasi02, CLOCK),
+    ("wasi:random", "random", Served::Wasi02, RANDOM),
+    ("wasi:random", "insecure", Served::Wasi02, Need::Nothing),
+    ("wasi:random", "insecure-seed", Served::Wasi02, Need::Nothing),
+    ("wasi:filesystem", "types", Served::Wasi02, FOLDERS),
+    ("wasi:filesystem", "preopens", Served::Wasi02, FOLDERS),
+    ("wasi:sockets", "*", Served::Wasi02, Need::Never),
+    ("wasi:http", "types", Served::Wasi02, Need::Nothing),
+    ("wasi:http", "outgoing-handler", Served::Wasi02, NETWORK),
+    ("wasi:keyvalue", "store", Served::Exactly("0.2.0-draft"), KEY_VALUE),
+    ("wasi:keyvalue", "atomics", Served::Exactly("0.2.0-draft"), KEY_VALUE),
+    ("wasi:keyvalue", "batch", Served::Exactly("0.2.0-draft"), KEY_VALUE),
+    ("wasi:config", "store", Served::Exactly("0.2.0-rc.1"), ENVIRONMENT),
+    ("wasi:logging", "logging", Served::Exactly("0.1.0-draft"), LOG),
+    ("meshhost:blob", "types", Served::Release01, Need::Nothing),
+    ("meshhost:mesh", "invoke", Served::Release01, CALL),
+];
+
+/// Classes every import. `unnamed` are those that WIT cannot express: modules, components, values.
+pub(super) fn classify(resolve: &Resolve, world: WorldId, unnamed: &[String]) -> Vec<ImportReport> {
+    let mut reports = Vec::new();
+    let imports = resolve.worlds.get(world).map(|world| &world.imports);
+    for (key, item) in imports.into_iter().flatten() {
+        let name = resolve.name_world_key(key);
+        let class = match item {
+            WorldItem::Interface { id, .. } => match resolve.interfaces.get(*id) {
+                Some(interface) => of_interface(resolve, &name, interface),
+                None => ImportClass::Unknown,
+            },
+            WorldItem::Function(_) => ImportClass::Unknown,
+            WorldItem::Type { .. } => continue,
+        };
+        reports.push(ImportReport { name, class });
+    }
+    reports.extend(
+        unnamed.iter().map(|name| ImportReport { name: name.clone(), class: ImportClass::Unknown }),
+    );
+    reports
+}
+
+fn of_interface(resolve: &Resolve, name: &str, interface: &Interface) -> ImportClass {
+    if only_types(resolve, interface) {
+        return ImportClass::Provided;
+    }
+    let (path, version) = name.split_once('@').unwrap_or((name, ""));
+    let Some((package, interface)) = path.split_once('/') else { return ImportClass::Unknown };
+    class(package, interface, version)
+}
+
+/// An interface without functions and resources only names types: there is nothing to provide.
+fn only_types(resolve: &Resolve, interface: &Interface) -> bool {
+    interface.functions.is_empty()
+        && interface.types.values().all(|id| {
+            let kind = resolve.types.get(*id).map(|definition| &definition.kind);
+            !matches!(kind, Some(wit_parser::TypeDefKind::Resource))
+        })
+}
+
+fn class(package: &str, interface: &str, version: &str) -> ImportClass {
+    let row = TABLE
+        .iter()
+        .find(|row| row.0 == package && row.1 == interface)
+        .or_else(|| TABLE.iter().find(|row| row.0 == package && row.1 == "*"));
+    let parsed = Version::parse(version).ok();
+    let is_wasi_03 =
+        parsed.as_ref().is_some_and(|version| (version.major, version.minor) == (0, 3));
+    if package.starts_with("wasi:") && is_wasi_03 {
+        let reason = "this release runs WASI 0.2; build the plugin for that".to_owned();
+        return ImportClass::NotSupported { reason };
+    }
+    let Some((_, _, served, need)) = row else { return ImportClass::Unknown };
+    let plain = |minor: u64| {
+        parsed.as_ref().is_some_and(|version| {
+            (version.major, version.minor) == (0, minor) && version.pre.is_empty()
+        })
+    };
+    let (fits, provided) = match served {
+        Served::Wasi02 => (plain(2), "0.2"),
+        Served::Release01 => (plain(1), "0.1"),
+        Served::Exactly(exact) => (version == *exact, *exact),
+    };
+    if !fits {
+        return ImportClass::VersionMismatch { provided: provided.to_owned() };
+    }
+    match need {
+        Need::Nothing => ImportClass::Provided,
+        Need::Never => ImportClass::AlwaysDenied,
+        Need::OneOf(permissions) => ImportClass::NeedsGrant {
+            permissions: permissions.iter().map(|&text| text.to_owned()).collect(),
+        },
+    }
+}
