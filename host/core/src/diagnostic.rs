@@ -1,1 +1,186 @@
-//! stub
+//! What is wrong in a file that a person wrote, shown where it stands: file, line, column, the
+//! line itself and a hint. Every TOML file is read through [`read_toml`], which bounds it first.
+//!
+//! Deliberately absent: several errors at once. The first one is shown; the next run shows the
+//! next.
+
+use std::{fmt, ops::Range};
+
+use serde::de::DeserializeOwned;
+
+use crate::code::Code;
+
+mod nearest;
+
+pub use nearest::nearest;
+
+/// Longest piece of a source line that is shown, in characters.
+const EXCERPT_CHARS_MAX: usize = 120;
+/// Longest file name that is kept, in characters.
+const FILE_CHARS_MAX: usize = 512;
+/// Longest message or hint that is kept, in characters: both may repeat words of the file.
+const MESSAGE_CHARS_MAX: usize = 512;
+
+/// One error in a file, with the place where it stands. [`fmt::Display`] is the short form on
+/// one line; [`Diagnostic::render`] shows the source line with a caret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// Which kind of file it is in: manifest, configuration or grant.
+    pub code: Code,
+    /// The file's name as it was given, bounded and escaped.
+    pub file: String,
+    /// The line, from 1.
+    pub line: usize,
+    /// The column in characters, from 1.
+    pub column: usize,
+    /// What is wrong, bounded and escaped.
+    pub message: String,
+    /// What to write instead, when that is known.
+    pub hint: Option<String>,
+    /// The source line around the column, bounded and escaped; empty when there is none.
+    excerpt: String,
+    /// Where the caret stands in the excerpt, in characters from 0.
+    caret: usize,
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}:{}:{}: {}", self.file, self.line, self.column, self.message)?;
+        match &self.hint {
+            Some(hint) => write!(formatter, " ({hint})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Diagnostic {}
+
+impl Diagnostic {
+    /// Several lines of plain text: the message, the place, the source line with a caret below
+    /// the wrong part, the hint.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let number = self.line.to_string();
+        let gutter = " ".repeat(number.len());
+        let mut text = format!(
+            "error: {}\n{gutter}--> {}:{}:{}\n",
+            self.message, self.file, self.line, self.column
+        );
+        if !self.excerpt.is_empty() {
+            let indent = " ".repeat(self.caret);
+            let shown = format!(
+                "{gutter} |\n{number} | {}\n{gutter} | {indent}^\n",
+                self.excerpt.trim_end()
+            );
+            text.push_str(&shown);
+        }
+        if let Some(hint) = &self.hint {
+            text.push_str(&format!("{gutter} = hint: {hint}\n"));
+        }
+        text
+    }
+}
+
+/// A file that is being read: its name as given, its text and the code of its errors.
+#[derive(Debug, Clone, Copy)]
+pub struct Source<'text> {
+    /// The code that errors in this file carry.
+    pub code: Code,
+    /// The name as the person gave it.
+    pub file: &'text str,
+    /// All of it.
+    pub text: &'text str,
+}
+
+impl Source<'_> {
+    /// An error at a byte range of the text; a range outside the text stands at its end.
+    #[must_use]
+    pub fn error(&self, span: Range<usize>, message: impl fmt::Display) -> Diagnostic {
+        let start = self.text.floor_char_boundary(span.start);
+        let before = self.text.get(..start).unwrap_or_default();
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let line_text = self.text.get(line_start..).unwrap_or_default();
+        let line_text = line_text.split('\n').next().unwrap_or_default();
+        let column = before.get(line_start..).unwrap_or_default().chars().count();
+        // A long line is shown from some way before the error on.
+        let skipped = column.saturating_sub(EXCERPT_CHARS_MAX / 2);
+        let excerpt = line_text.chars().skip(skipped).take(EXCERPT_CHARS_MAX).map(one_column);
+        Diagnostic {
+            code: self.code,
+            file: bounded(self.file, FILE_CHARS_MAX),
+            line: before.matches('\n').count() + 1,
+            column: column + 1,
+            message: bounded(&message.to_string(), MESSAGE_CHARS_MAX),
+            hint: None,
+            excerpt: excerpt.collect(),
+            caret: column - skipped,
+        }
+    }
+
+    /// The same with a hint.
+    #[must_use]
+    pub fn error_with_hint(
+        &self,
+        span: Range<usize>,
+        message: impl fmt::Display,
+        hint: impl fmt::Display,
+    ) -> Diagnostic {
+        let hint = Some(bounded(&hint.to_string(), MESSAGE_CHARS_MAX));
+        Diagnostic { hint, ..self.error(span, message) }
+    }
+
+    /// An error of the TOML parser or of a type that is read from it.
+    fn toml_error(&self, error: &toml::de::Error) -> Diagnostic {
+        let end = self.text.len();
+        let found = self.error(error.span().unwrap_or(end..end), error.message());
+        Diagnostic { hint: suggestion(error.message()), ..found }
+    }
+}
+
+/// Reads a TOML file of at most `bytes_max` bytes. Nesting is bounded by the parser (80 levels).
+///
+/// # Errors
+/// When the file is too large, is not TOML, has an unknown key or a value of another type.
+pub fn read_toml<T: DeserializeOwned>(
+    source: &Source<'_>,
+    bytes_max: usize,
+) -> Result<T, Diagnostic> {
+    if source.text.len() > bytes_max {
+        let message = format!("the file is larger than {bytes_max} bytes");
+        return Err(Source { text: "", ..*source }.error(0..0, message));
+    }
+    toml::from_str(source.text).map_err(|error| source.toml_error(&error))
+}
+
+/// A hint for serde's "unknown field `x`, expected one of `a`, `b`": the nearest known name.
+fn suggestion(message: &str) -> Option<String> {
+    let unknown = message.strip_prefix("unknown field ");
+    let unknown = unknown.or_else(|| message.strip_prefix("unknown variant "))?;
+    let mut quoted = unknown.split('`').skip(1).step_by(2);
+    let word = quoted.next()?;
+    let known = nearest(word, quoted)?;
+    Some(format!("did you mean `{known}`?"))
+}
+
+/// At most `chars_max` characters, on one line, without control characters.
+fn bounded(text: &str, chars_max: usize) -> String {
+    let mut short: String = text.trim_end().chars().take(chars_max).map(one_column).collect();
+    if text.trim_end().chars().nth(chars_max).is_some() {
+        short.push('…');
+    }
+    short
+}
+
+/// The character, or a stand-in for one that would move the cursor or reorder the text.
+fn one_column(character: char) -> char {
+    let reorders = matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2066}'..='\u{2069}' | '\u{feff}');
+    match character {
+        '\t' | '\n' | '\r' => ' ',
+        _ if reorders || character.is_control() => '\u{fffd}',
+        _ => character,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,10 @@ use crate::{
     permission::{CallRule, FolderMode},
 };
 
+mod executed;
+
+pub use executed::{executes_for_others, may_hold_executed};
+
 /// A granted folder with the identity that it had when it was granted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FolderGrant {
