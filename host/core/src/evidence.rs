@@ -10,6 +10,7 @@
 //! Deliberately absent: I/O, the clock, randomness (times, ids, salts and keys come in), text of
 //! a guest (codes, lengths and commitments stand for it), and redaction of single payloads.
 
+pub mod bundle;
 pub mod call;
 pub mod canonical;
 pub mod chain;
@@ -18,4 +19,7 @@ pub mod fact;
 pub mod hash;
 pub mod lifecycle;
 pub mod merkle;
+pub mod purge;
+pub mod sign;
 pub mod time;
+pub mod verify;

@@ -10,8 +10,8 @@ use std::collections::HashMap;
 
 use super::{
     canonical::write_text,
-    event::{ASSURANCE, Draft, EventType, Unhashed, outcome_word, write_optional},
-    fact::{INTEGER_MAX, write_key},
+    event::{Draft, EventType, Fragments, Unhashed, outcome_word, write_optional},
+    fact::INTEGER_MAX,
     hash::Hash,
     merkle::{self, Node, Tree},
 };
@@ -96,7 +96,7 @@ pub fn seal(
         buffer.clear();
     }
     unhashed.fill(&draft, sequence);
-    unhashed.write_bound(bound);
+    unhashed.fragments().write_bound(bound);
     let facts = draft.facts.text("salt", draft.stamp.salt.to_string());
     facts.write_with(("bound", bound), payload);
 
@@ -117,7 +117,8 @@ pub fn seal(
     };
     fields.write(stable);
     let content_hash = Hash::of(stable.as_bytes());
-    let json = full_text(&fields, unhashed, payload, &content_hash);
+    let mut json = String::with_capacity(payload.len() + 1_536);
+    write_event(&fields, unhashed.fragments(), payload, &content_hash, &mut json);
     if json.len() > EVENT_BYTES_MAX {
         return Err(SealError::TooLarge);
     }
@@ -188,26 +189,26 @@ fn write_hash(hash: Option<&Hash>, out: &mut String) {
     }
 }
 
-/// The canonical text of the whole event.
-pub(super) fn full_text(
+/// Appends the canonical text of the whole event.
+pub(super) fn write_event(
     fields: &Stable<'_>,
-    unhashed: &Unhashed,
+    unhashed: Fragments<'_>,
     payload: &str,
     content_hash: &Hash,
-) -> String {
-    let mut out = String::with_capacity(payload.len() + 1_536);
+    out: &mut String,
+) {
     out.push_str("{\"assurance\": ");
-    out.push_str(ASSURANCE);
+    out.push_str(unhashed.assurance);
     out.push_str(", \"capability_id\": ");
-    write_text(fields.capability_id, &mut out);
+    write_text(fields.capability_id, out);
     out.push_str(", \"capability_version\": ");
-    out.push_str(&unhashed.capability_version);
+    out.push_str(unhashed.capability_version);
     out.push_str(", \"content_hash\": ");
-    write_hash(Some(content_hash), &mut out);
+    write_hash(Some(content_hash), out);
     for (key, fragment) in [
-        (", \"correlation\": ", &unhashed.correlation),
-        (", \"denial\": ", &unhashed.denial),
-        (", \"error\": ", &unhashed.error),
+        (", \"correlation\": ", unhashed.correlation),
+        (", \"denial\": ", unhashed.denial),
+        (", \"error\": ", unhashed.error),
     ] {
         out.push_str(key);
         out.push_str(fragment);
@@ -220,25 +221,23 @@ pub(super) fn full_text(
         (", \"invocation_id\": ", fields.invocation_id),
     ] {
         out.push_str(key);
-        write_text(text, &mut out);
+        write_text(text, out);
     }
     out.push_str(", \"outcome\": ");
-    write_optional(fields.outcome, &mut out);
+    write_optional(fields.outcome, out);
     out.push_str(", \"payload\": ");
     out.push_str(payload);
     out.push_str(", \"payload_commitment\": ");
-    write_hash(Some(fields.payload_commitment), &mut out);
+    write_hash(Some(fields.payload_commitment), out);
     out.push_str(", \"prev_hash\": ");
-    write_hash(fields.prev_hash, &mut out);
-    out.push_str(", \"redacted\": true, ");
-    write_key("sequence", &mut out);
-    out.push_str(&unhashed.sequence);
+    write_hash(fields.prev_hash, out);
+    out.push_str(", \"redacted\": true, \"sequence\": ");
+    out.push_str(unhashed.sequence);
     out.push_str(", \"subject\": ");
-    out.push_str(&unhashed.subject);
+    out.push_str(unhashed.subject);
     out.push_str(", \"timestamp\": ");
-    write_text(fields.timestamp, &mut out);
+    write_text(fields.timestamp, out);
     out.push('}');
-    out
 }
 
 /// The state of the writer: the tree over everything that is committed. Its size is the last

@@ -329,7 +329,7 @@ pub(super) struct Unhashed {
 }
 
 /// How much assurance an event claims: the protocol's lowest level, nothing outside the host.
-pub(super) const ASSURANCE: &str = r#"{"level": "S1"}"#;
+const ASSURANCE: &str = r#"{"level": "S1"}"#;
 
 impl Unhashed {
     /// Writes the fields of `draft`.
@@ -344,22 +344,17 @@ impl Unhashed {
         write_subject(&context.subject, &mut self.subject);
     }
 
-    /// Appends the object that the payload repeats.
-    pub(super) fn write_bound(&self, out: &mut String) {
-        let parts = [
-            ("{\"assurance\": ", ASSURANCE),
-            (", \"capability_version\": ", self.capability_version.as_str()),
-            (", \"correlation\": ", &self.correlation),
-            (", \"denial\": ", &self.denial),
-            (", \"error\": ", &self.error),
-            (", \"redacted\": true, \"sequence\": ", &self.sequence),
-            (", \"subject\": ", &self.subject),
-        ];
-        for (key, value) in parts {
-            out.push_str(key);
-            out.push_str(value);
+    /// The texts.
+    pub(super) fn fragments(&self) -> Fragments<'_> {
+        Fragments {
+            assurance: ASSURANCE,
+            capability_version: &self.capability_version,
+            correlation: &self.correlation,
+            denial: &self.denial,
+            error: &self.error,
+            sequence: &self.sequence,
+            subject: &self.subject,
         }
-        out.push('}');
     }
 
     fn clear(&mut self) {
@@ -373,6 +368,38 @@ impl Unhashed {
         ] {
             part.clear();
         }
+    }
+}
+
+/// The texts of [`Unhashed`], or those that stand in a stored event.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fragments<'a> {
+    pub(super) assurance: &'a str,
+    pub(super) capability_version: &'a str,
+    pub(super) correlation: &'a str,
+    pub(super) denial: &'a str,
+    pub(super) error: &'a str,
+    pub(super) sequence: &'a str,
+    pub(super) subject: &'a str,
+}
+
+impl Fragments<'_> {
+    /// Appends the object that the payload repeats.
+    pub(super) fn write_bound(&self, out: &mut String) {
+        let parts = [
+            ("{\"assurance\": ", self.assurance),
+            (", \"capability_version\": ", self.capability_version),
+            (", \"correlation\": ", self.correlation),
+            (", \"denial\": ", self.denial),
+            (", \"error\": ", self.error),
+            (", \"redacted\": true, \"sequence\": ", self.sequence),
+            (", \"subject\": ", self.subject),
+        ];
+        for (key, value) in parts {
+            out.push_str(key);
+            out.push_str(value);
+        }
+        out.push('}');
     }
 }
 
