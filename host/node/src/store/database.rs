@@ -1,0 +1,183 @@
+//! The SQLite database: how it is opened, migrated and shared. All writes go through one
+//! connection, one after the other; reads have connections of their own and see the last commit.
+
+use std::{
+    borrow::Cow, fs::OpenOptions, os::unix::fs::OpenOptionsExt, path::Path, sync::Arc,
+    time::Duration,
+};
+
+use sqlx::{
+    Connection, SqlSafeStr, SqliteConnection, SqlitePool,
+    migrate::{MigrateError, Migration, MigrationType, Migrator},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+use super::error::StoreError;
+
+/// The steps of the schema: number, what, SQL. See `migrations/README.md`.
+const MIGRATIONS: [(i64, &str, &str); 1] =
+    [(1, "store", include_str!("../../migrations/0001_store.sql"))];
+
+/// Connections that read.
+const READERS_MAX: u32 = 4;
+/// How long a statement waits for a lock of SQLite, and a reader for a connection.
+const BUSY_WAIT: Duration = Duration::from_secs(5);
+/// How long an unused reader stays.
+const READER_IDLE: Duration = Duration::from_secs(60);
+/// Pages of 4 KiB after which the log is written back into the database.
+const CHECKPOINT_PAGES: &str = "4000";
+
+/// What an acknowledged write survives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// The end of this process, however it ends. A power cut may lose the newest writes, never the
+    /// database (`synchronous = NORMAL`: the log is synced before it is written back).
+    #[default]
+    Process,
+    /// A power cut as well (`synchronous = FULL`: the log is synced at each commit).
+    Power,
+}
+
+/// The open database.
+#[derive(Debug, Clone)]
+pub struct Database {
+    writer: Arc<Mutex<SqliteConnection>>,
+    readers: SqlitePool,
+}
+
+impl Database {
+    /// Opens or makes the database and brings its schema up to date, after a copy.
+    ///
+    /// # Errors
+    /// [`StoreError::Newer`] when a newer program wrote it; [`StoreError::Full`],
+    /// [`StoreError::ReadOnly`] and [`StoreError::Damaged`] as they are; else a fault.
+    pub async fn open(path: &Path, durability: Durability) -> Result<Self, StoreError> {
+        // Made here, because SQLite would let the user's umask decide who may read it.
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false).mode(0o600);
+        options.open(path).map_err(StoreError::io("open meshhost.db"))?;
+        let synchronous = match durability {
+            Durability::Process => SqliteSynchronous::Normal,
+            Durability::Power => SqliteSynchronous::Full,
+        };
+        let common = SqliteConnectOptions::new()
+            .filename(path)
+            .busy_timeout(BUSY_WAIT)
+            .foreign_keys(true)
+            .pragma("trusted_schema", "OFF")
+            .pragma("temp_store", "MEMORY");
+        let common = without_log(common);
+        let writing = common
+            .clone()
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(synchronous)
+            .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+            .pragma("secure_delete", "FAST");
+        let mut writer = SqliteConnection::connect_with(&writing)
+            .await
+            .map_err(StoreError::database("open meshhost.db"))?;
+        migrate(&mut writer, path).await?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS_MAX)
+            .acquire_timeout(BUSY_WAIT)
+            .idle_timeout(READER_IDLE)
+            .connect_lazy_with(common.read_only(true));
+        Ok(Self { writer: Arc::new(Mutex::new(writer)), readers })
+    }
+
+    /// The one connection that writes, when its turn comes. A waiter that goes away leaves no
+    /// trace; who holds it keeps others waiting.
+    pub(super) async fn writer(&self) -> OwnedMutexGuard<SqliteConnection> {
+        Arc::clone(&self.writer).lock_owned().await
+    }
+
+    /// Connections that read.
+    pub(super) const fn readers(&self) -> &SqlitePool {
+        &self.readers
+    }
+
+    /// Ends the readers and writes the log back into the database.
+    ///
+    /// # Errors
+    /// When the log cannot be written back; nothing is lost then.
+    pub async fn close(&self) -> Result<(), StoreError> {
+        self.readers.close().await;
+        let mut writer = self.writer().await;
+        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
+            .execute(&mut *writer)
+            .await
+            .map_err(StoreError::database("write back the log"))?;
+        Ok(())
+    }
+}
+
+/// Values of statements must not reach the log of the program.
+fn without_log(options: SqliteConnectOptions) -> SqliteConnectOptions {
+    use sqlx::ConnectOptions as _;
+    options.disable_statement_logging()
+}
+
+/// Brings the schema up to date in one transaction, after a copy of what was there.
+async fn migrate(connection: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
+    let known = MIGRATIONS.last().map_or(0, |step| step.0);
+    let found = schema_version(connection).await?;
+    if found > known {
+        return Err(StoreError::Newer { found, known });
+    }
+    if found > 0 && found < known {
+        back_up(connection, path, known).await?;
+    }
+    let fault = || StoreError::database("bring the schema up to date");
+    let mut transaction = connection.begin().await.map_err(fault())?;
+    migrator().run(&mut *transaction).await.map_err(|error| match error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => fault()(error),
+        other => StoreError::Fault {
+            operation: "bring the schema up to date",
+            source: Box::new(other),
+        },
+    })?;
+    transaction.commit().await.map_err(fault())
+}
+
+fn migrator() -> Migrator {
+    let steps = MIGRATIONS.map(|(version, what, sql)| {
+        let sql = sql.into_sql_str();
+        Migration::new(version, Cow::Borrowed(what), MigrationType::Simple, sql, false)
+    });
+    Migrator::with_migrations(steps.to_vec())
+}
+
+/// The newest applied step; 0 for an empty database.
+async fn schema_version(connection: &mut SqliteConnection) -> Result<i64, StoreError> {
+    let fault = || StoreError::database("read the schema version");
+    let table = "SELECT count(*) FROM sqlite_schema WHERE name = '_sqlx_migrations'";
+    let tables: i64 =
+        sqlx::query_scalar(table).fetch_one(&mut *connection).await.map_err(fault())?;
+    if tables == 0 {
+        return Ok(0);
+    }
+    let newest = "SELECT coalesce(max(version), 0) FROM _sqlx_migrations";
+    sqlx::query_scalar(newest).fetch_one(connection).await.map_err(fault())
+}
+
+/// Copies the database beside itself, as one consistent file. An earlier copy for the same step
+/// is of the same content or of a failed try, and is replaced.
+async fn back_up(
+    connection: &mut SqliteConnection,
+    path: &Path,
+    step: i64,
+) -> Result<(), StoreError> {
+    let copy = path.with_extension(format!("db.before-{step:04}"));
+    super::directory::remove_if_there(&copy)?;
+    let name = copy.to_str().ok_or(StoreError::Damaged { what: "the data directory's name" })?;
+    sqlx::query("VACUUM INTO ?1")
+        .bind(name)
+        .execute(connection)
+        .await
+        .map_err(StoreError::database("copy the store before a migration"))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

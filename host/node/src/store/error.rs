@@ -1,0 +1,124 @@
+//! Why the store refused or failed, each with its code.
+
+use std::{error::Error, io};
+
+use meshhost_core::code::Code;
+
+/// Why the store refused or failed. No message carries a path of the host: files are named as
+/// they are called inside the data directory.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another process holds the data directory.
+    #[error("the data directory is in use by {holder}; wait until it ends, or stop it")]
+    Locked {
+        /// What the lock file says: process id and purpose.
+        holder: String,
+    },
+    /// A file or folder can be reached by other users, belongs to one, or is not a plain one.
+    #[error("{what} {problem}; {remedy}")]
+    Mode {
+        /// The file or folder, as it is called inside the data directory.
+        what: String,
+        /// What is wrong with it.
+        problem: &'static str,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// The data directory lies on a file system whose locks and durability are not local.
+    #[error("the data directory lies on {kind}; choose a folder on a local disk")]
+    Network {
+        /// The kind of file system.
+        kind: &'static str,
+    },
+    /// The store was written by a newer meshhost.
+    #[error("the store has schema version {found}, this program knows up to {known}; use the newer program")]
+    Newer {
+        /// The version found.
+        found: i64,
+        /// The newest that this program knows.
+        known: i64,
+    },
+    /// The disk is full.
+    #[error("the store could not {operation} because the disk is full; make space and try again")]
+    Full {
+        /// What was tried.
+        operation: &'static str,
+    },
+    /// The disk or the file is read-only.
+    #[error("the store could not {operation} because it is read-only; make the disk and its files writable")]
+    ReadOnly {
+        /// What was tried.
+        operation: &'static str,
+    },
+    /// Stored bytes are not what was written.
+    #[error("{what} is damaged; restore the data directory from a copy")]
+    Damaged {
+        /// What is damaged.
+        what: &'static str,
+    },
+    /// What was asked for is not there.
+    #[error("there is no such {0}")]
+    NotFound(&'static str),
+    /// Anything else that the machine refused.
+    #[error("the store could not {operation}")]
+    Fault {
+        /// What was tried.
+        operation: &'static str,
+        /// How it failed.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
+}
+
+/// SQLite's primary result codes that mean something to the operator.
+const SQLITE_READONLY: i64 = 8;
+const SQLITE_CORRUPT: i64 = 11;
+const SQLITE_FULL: i64 = 13;
+const SQLITE_NOTADB: i64 = 26;
+
+impl StoreError {
+    /// The code.
+    #[must_use]
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::Locked { .. } => Code::StoreLocked,
+            Self::Mode { .. } => Code::StoreMode,
+            Self::Network { .. } => Code::StoreNetwork,
+            Self::Newer { .. } => Code::StoreNewer,
+            Self::NotFound(_) => Code::NotFound,
+            Self::Full { .. } | Self::ReadOnly { .. } | Self::Damaged { .. } | Self::Fault { .. } => {
+                Code::StoreFault
+            }
+        }
+    }
+
+    /// For `map_err`: an I/O error during `operation`, a verb phrase.
+    pub fn io(operation: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full { operation },
+            io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly { operation },
+            _ => Self::Fault { operation, source: Box::new(source) },
+        }
+    }
+
+    /// For `map_err`: a database error during `operation`, a verb phrase.
+    pub(super) fn database(operation: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
+        move |source| match primary_code(&source) {
+            Some(SQLITE_FULL) => Self::Full { operation },
+            Some(SQLITE_READONLY) => Self::ReadOnly { operation },
+            Some(SQLITE_CORRUPT | SQLITE_NOTADB) => Self::Damaged { what: "meshhost.db" },
+            _ => Self::Fault { operation, source: Box::new(source) },
+        }
+    }
+}
+
+/// The primary part of SQLite's extended result code.
+fn primary_code(error: &sqlx::Error) -> Option<i64> {
+    let code = error.as_database_error()?.code()?;
+    code.parse::<i64>().ok().map(|extended| extended & 0xff)
+}
+
+/// Whether the statement met a row that is already there.
+pub(super) fn is_conflict(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
+}

@@ -1,0 +1,79 @@
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+use meshhost_core::code::Code;
+
+use super::*;
+use crate::{
+    store::directory::Access,
+    sys::{SystemClock, SystemEntropy},
+};
+
+async fn directory(home: &Path) -> DataDirectory {
+    DataDirectory::open(&home.join("data"), Access::Command).await.unwrap()
+}
+
+fn open(directory: &DataDirectory) -> Result<Keys, StoreError> {
+    Keys::open(directory, &SystemClock, &SystemEntropy)
+}
+
+#[tokio::test]
+async fn keys_are_made_once_and_differ() {
+    let home = tempfile::tempdir().unwrap();
+    let directory = directory(home.path()).await;
+    let first = open(&directory).unwrap();
+    let second = open(&directory).unwrap();
+    assert!(first.created() && !second.created());
+    assert_eq!(first.node().as_bytes(), second.node().as_bytes());
+    assert_eq!(first.host_id(), second.host_id());
+    assert_ne!(first.node().as_bytes(), first.evidence().as_bytes());
+    assert_ne!(first.derived(Purpose::CodeCache), first.derived(Purpose::Store));
+    assert_eq!(first.derived(Purpose::Store), second.derived(Purpose::Store));
+    let mode = fs::metadata(directory.node_key()).unwrap().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert!(!format!("{first:?}").contains(&format!("{:?}", first.node().as_bytes()[0..4].to_vec())));
+}
+
+#[tokio::test]
+async fn key_files_that_others_could_have_touched_are_refused() {
+    let home = tempfile::tempdir().unwrap();
+    let directory = directory(home.path()).await;
+    open(&directory).unwrap();
+    let path = directory.node_key();
+    for mode in [0o640, 0o604, 0o620] {
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        assert_eq!(open(&directory).unwrap_err().code(), Code::StoreMode, "{mode:o}");
+    }
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    let second_name = home.path().join("second");
+    fs::hard_link(&path, &second_name).unwrap();
+    assert_eq!(open(&directory).unwrap_err().code(), Code::StoreMode);
+    fs::remove_file(&path).unwrap();
+    symlink(&second_name, &path).unwrap();
+    assert!(open(&directory).is_err());
+}
+
+#[tokio::test]
+async fn files_that_are_not_keys_are_refused() {
+    let home = tempfile::tempdir().unwrap();
+    let directory = directory(home.path()).await;
+    open(&directory).unwrap();
+    for wrong in [&[][..], &[1; 31], &[1; 33], &[1; 100_000]] {
+        fs::write(directory.evidence_key(), wrong).unwrap();
+        assert!(matches!(open(&directory).unwrap_err(), StoreError::Damaged { .. }));
+    }
+    fs::write(directory.evidence_key(), [1; 32]).unwrap();
+    for wrong in ["", "two words", "line\n"] {
+        fs::write(directory.host_id(), wrong).unwrap();
+        assert!(matches!(open(&directory).unwrap_err(), StoreError::Damaged { .. }), "{wrong:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_lost_key_is_not_replaced_beside_a_store() {
+    let home = tempfile::tempdir().unwrap();
+    let directory = directory(home.path()).await;
+    open(&directory).unwrap();
+    fs::write(directory.database(), "").unwrap();
+    fs::remove_file(directory.evidence_key()).unwrap();
+    assert!(matches!(open(&directory).unwrap_err(), StoreError::Damaged { what: "evidence.key" }));
+}
