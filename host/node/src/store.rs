@@ -1,1 +1,10 @@
-//! SQLite: evidence, results, blobs, key-values. The only module that names sqlx.
+//! What the node keeps: the data directory and its keys, the record of evidence, results, blobs,
+//! key-values and installed plugins. The only module that names sqlx.
+//!
+//! Reading order: [`directory`] is who may open it; [`database`] is the one SQLite file and the
+//! one connection that writes.
+
+pub mod database;
+pub mod directory;
+pub mod error;
+pub mod keys;
