@@ -4,7 +4,10 @@
 //! Reading order: [`directory`] is who may open it; [`database`] is the one SQLite file and the
 //! one connection that writes.
 
+pub mod blobs;
 pub mod database;
 pub mod directory;
 pub mod error;
+pub mod key_values;
 pub mod keys;
+pub mod plugins;

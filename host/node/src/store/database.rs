@@ -132,10 +132,9 @@ async fn migrate(connection: &mut SqliteConnection, path: &Path) -> Result<(), S
     let mut transaction = connection.begin().await.map_err(fault())?;
     migrator().run(&mut *transaction).await.map_err(|error| match error {
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => fault()(error),
-        other => StoreError::Fault {
-            operation: "bring the schema up to date",
-            source: Box::new(other),
-        },
+        other => {
+            StoreError::Fault { operation: "bring the schema up to date", source: Box::new(other) }
+        }
     })?;
     transaction.commit().await.map_err(fault())
 }

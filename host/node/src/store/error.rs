@@ -31,7 +31,9 @@ pub enum StoreError {
         kind: &'static str,
     },
     /// The store was written by a newer meshhost.
-    #[error("the store has schema version {found}, this program knows up to {known}; use the newer program")]
+    #[error(
+        "the store has schema version {found}, this program knows up to {known}; use the newer program"
+    )]
     Newer {
         /// The version found.
         found: i64,
@@ -45,7 +47,9 @@ pub enum StoreError {
         operation: &'static str,
     },
     /// The disk or the file is read-only.
-    #[error("the store could not {operation} because it is read-only; make the disk and its files writable")]
+    #[error(
+        "the store could not {operation} because it is read-only; make the disk and its files writable"
+    )]
     ReadOnly {
         /// What was tried.
         operation: &'static str,
@@ -86,9 +90,10 @@ impl StoreError {
             Self::Network { .. } => Code::StoreNetwork,
             Self::Newer { .. } => Code::StoreNewer,
             Self::NotFound(_) => Code::NotFound,
-            Self::Full { .. } | Self::ReadOnly { .. } | Self::Damaged { .. } | Self::Fault { .. } => {
-                Code::StoreFault
-            }
+            Self::Full { .. }
+            | Self::ReadOnly { .. }
+            | Self::Damaged { .. }
+            | Self::Fault { .. } => Code::StoreFault,
         }
     }
 

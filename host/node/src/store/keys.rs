@@ -13,7 +13,10 @@ use std::{
 };
 
 use ed25519_dalek::SigningKey;
-use meshhost_core::ports::{Clock, Entropy};
+use meshhost_core::{
+    id::HostId,
+    ports::{Clock, Entropy},
+};
 use uuid::Uuid;
 
 use super::{
@@ -21,7 +24,7 @@ use super::{
     error::StoreError,
 };
 
-/// Longest host id in bytes.
+/// Most bytes read of the file with the host id.
 const HOST_ID_BYTES_MAX: usize = 128;
 
 /// What a derived key is for. The words are the derivation's context and never change.
@@ -46,7 +49,7 @@ impl Purpose {
 pub struct Keys {
     node: SigningKey,
     evidence: SigningKey,
-    host_id: String,
+    host_id: HostId,
     created: bool,
 }
 
@@ -88,7 +91,7 @@ impl Keys {
 
     /// The node's id in evidence: chosen once, kept for ever.
     #[must_use]
-    pub fn host_id(&self) -> &str {
+    pub const fn host_id(&self) -> &HostId {
         &self.host_id
     }
 
@@ -126,16 +129,16 @@ fn key(
     Ok((SigningKey::from_bytes(&seed), true))
 }
 
-fn host_id(path: &Path, clock: &dyn Clock, entropy: &dyn Entropy) -> Result<String, StoreError> {
+fn host_id(path: &Path, clock: &dyn Clock, entropy: &dyn Entropy) -> Result<HostId, StoreError> {
     const NAME: &str = "host_id";
     if let Some(bytes) = read_private(path, NAME, HOST_ID_BYTES_MAX)? {
         let text = String::from_utf8(bytes).map_err(|_| StoreError::Damaged { what: NAME })?;
-        let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
-        return if plain { Ok(text) } else { Err(StoreError::Damaged { what: NAME }) };
+        return text.parse().map_err(|_| StoreError::Damaged { what: NAME });
     }
     let text = format!("host-{}", uuid_v7(clock, entropy));
+    let host_id = text.parse().map_err(|_| StoreError::Damaged { what: NAME })?;
     write_private(path, text.as_bytes())?;
-    Ok(text)
+    Ok(host_id)
 }
 
 /// A new time-ordered id (RFC 9562, version 7).

@@ -171,8 +171,10 @@ async fn leftovers_are_swept_and_lost_files_forgotten() {
     for digest in [leftover, lost] {
         assert_eq!(blobs.for_call().length(&digest).await, Err(PortError::NotFound));
     }
-    let rows: i64 =
-        sqlx::query_scalar("SELECT count(*) FROM blobs").fetch_one(home.database.readers()).await.unwrap();
+    let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM blobs")
+        .fetch_one(home.database.readers())
+        .await
+        .unwrap();
     assert_eq!(rows, 0);
 }
 

@@ -30,7 +30,9 @@ async fn keys_are_made_once_and_differ() {
     assert_eq!(first.derived(Purpose::Store), second.derived(Purpose::Store));
     let mode = fs::metadata(directory.node_key()).unwrap().mode();
     assert_eq!(mode & 0o777, 0o600);
-    assert!(!format!("{first:?}").contains(&format!("{:?}", first.node().as_bytes()[0..4].to_vec())));
+    assert!(
+        !format!("{first:?}").contains(&format!("{:?}", first.node().as_bytes()[0..4].to_vec()))
+    );
 }
 
 #[tokio::test]

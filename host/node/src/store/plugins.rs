@@ -1,0 +1,192 @@
+//! What the node keeps of installed plugins: one document each, which of several providers is
+//! preferred, and how often each failed.
+
+use meshhost_core::id::{CapabilityId, Digest, PluginName};
+use serde::{Deserialize, Serialize};
+
+use super::{database::Database, error::StoreError};
+
+/// An installed plugin.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PluginRecord {
+    /// Its name.
+    pub name: PluginName,
+    /// The version that serves.
+    pub current: PluginVersion,
+    /// An update that waits for consent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub staged: Option<PluginVersion>,
+    /// The version before, for a rollback.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<PluginVersion>,
+    /// Whether the operator lets it serve.
+    pub enabled: bool,
+    /// Place in the order of installs: of two providers, the earlier one is the default.
+    pub installed: u64,
+}
+
+/// One version of a plugin.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PluginVersion {
+    /// From the manifest, else 0.0.0.
+    pub version: semver::Version,
+    /// BLAKE3 of the component.
+    pub component: Digest,
+    /// BLAKE3 of the manifest's text, when there is one.
+    pub manifest_digest: Option<Digest>,
+    /// The manifest's text, as consent was given for it.
+    pub manifest: Option<String>,
+}
+
+/// Everything that is kept of plugins.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct LoadedPlugins {
+    /// In the order of installs.
+    pub plugins: Vec<PluginRecord>,
+    /// Which plugin provides a capability that several have.
+    pub preferences: Vec<(CapabilityId, PluginName)>,
+    /// Failures that count.
+    pub failures: Vec<FailureRecord>,
+}
+
+/// Failures in a row of one plugin for one caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailureRecord {
+    /// The plugin.
+    pub plugin: PluginName,
+    /// The caller; empty for the quarantine that holds for all.
+    pub subject_id: String,
+    /// How many.
+    pub failures: u32,
+    /// Microseconds since 1970 until which the plugin rests.
+    pub until_us: Option<i64>,
+}
+
+/// The plugins in the store. Each change is one transaction.
+#[derive(Debug, Clone)]
+pub struct Plugins {
+    database: Database,
+}
+
+const READ: &str = "read the installed plugins";
+const WRITE: &str = "write the installed plugins";
+const DAMAGED: StoreError = StoreError::Damaged { what: "the list of installed plugins" };
+
+impl Plugins {
+    /// The plugins in `database`.
+    #[must_use]
+    pub const fn new(database: Database) -> Self {
+        Self { database }
+    }
+
+    /// Reads everything.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] when a row does not read as what was written; else the fault.
+    pub async fn load_all(&self) -> Result<LoadedPlugins, StoreError> {
+        let readers = self.database.readers();
+        let fault = || StoreError::database(READ);
+        let records: Vec<String> = sqlx::query_scalar("SELECT record FROM plugins")
+            .fetch_all(readers)
+            .await
+            .map_err(fault())?;
+        let preferences: Vec<(String, String)> =
+            sqlx::query_as("SELECT capability_id, plugin FROM preferences ORDER BY capability_id")
+                .fetch_all(readers)
+                .await
+                .map_err(fault())?;
+        let failures: Vec<(String, String, u32, Option<i64>)> =
+            sqlx::query_as("SELECT plugin, subject_id, failures, until_us FROM quarantine")
+                .fetch_all(readers)
+                .await
+                .map_err(fault())?;
+        let mut loaded = LoadedPlugins::default();
+        for record in records {
+            loaded.plugins.push(serde_json::from_str(&record).map_err(|_| DAMAGED)?);
+        }
+        loaded.plugins.sort_by_key(|record: &PluginRecord| record.installed);
+        for (capability, plugin) in preferences {
+            let capability = capability.parse().map_err(|_| DAMAGED)?;
+            loaded.preferences.push((capability, plugin.parse().map_err(|_| DAMAGED)?));
+        }
+        for (plugin, subject_id, failures, until_us) in failures {
+            let plugin = plugin.parse().map_err(|_| DAMAGED)?;
+            loaded.failures.push(FailureRecord { plugin, subject_id, failures, until_us });
+        }
+        Ok(loaded)
+    }
+
+    /// Adds a plugin or replaces what is kept of it.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn save_plugin(&self, record: &PluginRecord) -> Result<(), StoreError> {
+        let text = serde_json::to_string(record)
+            .map_err(|source| StoreError::Fault { operation: WRITE, source: Box::new(source) })?;
+        // Not `INSERT OR REPLACE`: that would remove the row first, and with it what refers to it.
+        let save = "INSERT INTO plugins VALUES (?1, ?2) \
+                    ON CONFLICT DO UPDATE SET record = excluded.record";
+        sqlx::query(save)
+            .bind(record.name.as_str().to_owned())
+            .bind(text)
+            .execute(&mut *self.database.writer().await)
+            .await
+            .map_err(StoreError::database(WRITE))?;
+        Ok(())
+    }
+
+    /// Removes a plugin with its preferences and failures.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when it is not installed; else the fault.
+    pub async fn remove(&self, name: &PluginName) -> Result<(), StoreError> {
+        let done = sqlx::query("DELETE FROM plugins WHERE name = ?1")
+            .bind(name.as_str().to_owned())
+            .execute(&mut *self.database.writer().await)
+            .await
+            .map_err(StoreError::database(WRITE))?;
+        if done.rows_affected() == 0 { Err(StoreError::NotFound("plugin")) } else { Ok(()) }
+    }
+
+    /// Makes a plugin the provider of a capability that several have.
+    ///
+    /// # Errors
+    /// When the plugin is not installed or the database refuses.
+    pub async fn prefer(
+        &self,
+        capability: &CapabilityId,
+        plugin: &PluginName,
+    ) -> Result<(), StoreError> {
+        sqlx::query("INSERT OR REPLACE INTO preferences VALUES (?1, ?2)")
+            .bind(capability.as_str().to_owned())
+            .bind(plugin.as_str().to_owned())
+            .execute(&mut *self.database.writer().await)
+            .await
+            .map_err(StoreError::database(WRITE))?;
+        Ok(())
+    }
+
+    /// Keeps how often a plugin failed for a caller; nothing is kept when it is zero.
+    ///
+    /// # Errors
+    /// When the plugin is not installed or the database refuses.
+    pub async fn save_failures(&self, record: &FailureRecord) -> Result<(), StoreError> {
+        let statement = if record.failures == 0 && record.until_us.is_none() {
+            "DELETE FROM quarantine WHERE plugin = ?1 AND subject_id = ?2"
+        } else {
+            "INSERT OR REPLACE INTO quarantine VALUES (?1, ?2, ?3, ?4)"
+        };
+        sqlx::query(statement)
+            .bind(record.plugin.as_str().to_owned())
+            .bind(record.subject_id.clone())
+            .bind(record.failures)
+            .bind(record.until_us)
+            .execute(&mut *self.database.writer().await)
+            .await
+            .map_err(StoreError::database(WRITE))?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;
