@@ -1,1 +1,208 @@
-//! The command line: parses, asks, prints; the work is behind `api::Request`.
+//! The command line: parses arguments, asks for consent, says an [`crate::api::Request`] to the
+//! node and prints its reply. The work itself is behind [`crate::api`].
+//!
+//! With `--json` standard output holds exactly one JSON document with a `schema` field, such as
+//! `meshhost.call/1`, whose fields are those of the reply in [`crate::api`].
+
+use std::{ffi::OsString, io::IsTerminal as _, path::PathBuf, process::ExitCode};
+
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, builder::FalseyValueParser};
+use meshhost_core::{code::{Code, Exit}, outcome::Refusal};
+
+use tracing_subscriber::EnvFilter;
+
+use self::{place::Place, print::{Output, Printer}, session::Session};
+use crate::{client::Connection, node::Options, sys};
+
+mod arguments;
+mod audit;
+mod blob;
+mod call;
+mod capabilities;
+mod compile_child;
+mod completions;
+mod consent;
+mod doctor;
+mod exit;
+mod explain;
+#[cfg(test)]
+mod fixture;
+mod json;
+mod outcome;
+mod parameters;
+mod place;
+mod plugin;
+mod print;
+mod review;
+mod run;
+mod serve;
+mod session;
+mod table;
+mod text;
+
+const EXAMPLES: &str = "\
+Examples:
+  meshhost plugin install git --grant fs:ro=~/src
+  meshhost call git.log path=. limit=5
+  meshhost audit verify
+  meshhost explain MH0412
+";
+
+/// Runs WebAssembly plugins that can do only what you granted, and records every call.
+#[derive(Debug, Parser)]
+#[command(name = "meshhost", version, max_term_width = 80, propagate_version = true)]
+pub struct Cli {
+    /// The data directory [default: the platform's data folder].
+    #[arg(long, global = true, env = "MESHHOST_DATA", hide_env_values = true)]
+    #[arg(value_name = "FOLDER", help_heading = GLOBAL)]
+    data: Option<PathBuf>,
+    /// Print one JSON document instead of text.
+    #[arg(long, global = true, help_heading = GLOBAL)]
+    json: bool,
+    /// No colours, whatever the terminal can do.
+    #[arg(long, global = true, env = "MESHHOST_PLAIN", hide_env_values = true)]
+    #[arg(value_parser = FalseyValueParser::new(), help_heading = GLOBAL)]
+    plain: bool,
+    /// What the program logs to standard error: `info`, `meshhost=debug`.
+    #[arg(long, global = true, env = "MESHHOST_LOG", hide_env_values = true)]
+    #[arg(value_name = "FILTER", default_value = "warn", help_heading = GLOBAL)]
+    log: String,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const GLOBAL: &str = "Options of every command";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    #[command(flatten)]
+    Node(NodeCommand),
+    Serve(serve::ServeCommand),
+    Doctor(doctor::DoctorCommand),
+    Explain(explain::ExplainCommand),
+    Completions(completions::CompletionsCommand),
+    CompileChild(compile_child::CompileChildCommand),
+}
+
+/// The commands that ask a node one thing or a few.
+#[derive(Debug, Subcommand)]
+enum NodeCommand {
+    #[command(subcommand)]
+    Plugin(plugin::PluginCommand),
+    Call(call::CallCommand),
+    Run(run::RunCommand),
+    Capabilities(capabilities::CapabilitiesCommand),
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
+    #[command(subcommand)]
+    Blob(blob::BlobCommand),
+}
+
+/// Parses the command line of this process, does what it says and prints the result.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match parse(std::env::args_os().collect()) {
+        Ok(cli) => cli,
+        Err(exit) => return code(exit),
+    };
+    let printer = Printer::new(cli.json, cli.plain);
+    let exit = match start_log(&cli.log).and_then(|()| start_runtime()) {
+        Ok(runtime) => runtime.block_on(finish(cli, printer)),
+        Err(refusal) => printer.refusal(&refusal),
+    };
+    code(exit)
+}
+
+fn code(exit: Exit) -> ExitCode {
+    ExitCode::from(exit as u8)
+}
+
+/// The whole command line as clap knows it.
+fn definition() -> clap::Command {
+    Cli::command().after_help(format!("{EXAMPLES}\n{}", exit::table()))
+}
+
+/// Parses, and prints help and usage errors itself. An error is the end that follows.
+fn parse(arguments: Vec<OsString>) -> Result<Cli, Exit> {
+    let json = arguments.iter().any(|argument| argument == "--json");
+    let parsed =
+        definition().try_get_matches_from(arguments).and_then(|it| Cli::from_arg_matches(&it));
+    parsed.map_err(|error| {
+        if error.use_stderr() && json {
+            let text = error.render().to_string();
+            return Printer { json }.refusal(&Refusal::new(Code::UsageError, text));
+        }
+        // Whoever closed the pipe does not want to read it.
+        let _ = error.print();
+        if error.use_stderr() { Exit::Usage } else { Exit::Success }
+    })
+}
+
+fn start_log(filter: &str) -> Result<(), Refusal> {
+    let filter = EnvFilter::try_new(filter).map_err(|error| {
+        Refusal::new(Code::UsageError, format!("the log filter is not right: {error}"))
+    })?;
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal() && sys::environment("NO_COLOR").is_none())
+        .try_init()
+        .map_err(|error| Refusal::new(Code::HostFault, format!("the log cannot start: {error}")))
+}
+
+fn start_runtime() -> Result<tokio::runtime::Runtime, Refusal> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
+        Refusal::new(Code::HostFault, format!("the program cannot start its threads: {error}"))
+    })
+}
+
+async fn finish(cli: Cli, printer: Printer) -> Exit {
+    match Box::pin(run(cli, printer)).await {
+        Ok(output) => printer.output(&output),
+        Err(refusal) => printer.refusal(&refusal),
+    }
+}
+
+async fn run(cli: Cli, printer: Printer) -> Result<Output, Refusal> {
+    let data = || cli.data.clone().map_or_else(place::default_data, Ok);
+    match cli.command {
+        Command::Explain(command) => explain::run(&command),
+        Command::Completions(command) => Ok(completions::run(&command)),
+        Command::CompileChild(_) => compile_child::run(),
+        Command::Serve(command) => serve::run(&command, data()?, printer).await,
+        Command::Doctor(command) => doctor::run(&command, data()?).await,
+        Command::Node(command) => with_node(command, data()?, printer).await,
+    }
+}
+
+/// Runs a command that talks to a node. Ctrl-C drops what is in progress, which cancels it;
+/// a node in this process still writes that down before the command ends.
+async fn with_node(
+    command: NodeCommand, data: PathBuf, printer: Printer) -> Result<Output, Refusal> {
+    let place = Place::here()?;
+    let data = place.absolute(&data.to_string_lossy())?;
+    let user = sys::user_name(rustix::process::geteuid().as_raw());
+    let connection = Connection::open(Options { data, config: None }, &user).await?;
+    let mut session = Session::new(connection, printer, place);
+    let result = tokio::select! {
+        biased;
+        _ = tokio::signal::ctrl_c() => Err(Refusal::new(Code::Cancelled, "interrupted")),
+        result = Box::pin(ask(command, &mut session)) => result,
+    };
+    session.close().await;
+    result
+}
+
+async fn ask(command: NodeCommand, session: &mut Session) -> Result<Output, Refusal> {
+    match command {
+        NodeCommand::Plugin(command) => plugin::run(command, session).await,
+        NodeCommand::Call(command) => call::run(command, session).await,
+        NodeCommand::Run(command) => run::run(command, session).await,
+        NodeCommand::Capabilities(command) => capabilities::run(command, session).await,
+        NodeCommand::Audit(command) => audit::run(command, session).await,
+        NodeCommand::Blob(command) => blob::run(command, session).await,
+    }
+}
+
+#[cfg(test)]
+mod tests;

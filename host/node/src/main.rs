@@ -1,3 +1,7 @@
 //! The meshhost binary.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    meshhost::cli::main()
+}

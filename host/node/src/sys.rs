@@ -1,5 +1,7 @@
 //! The real clock, random numbers and environment: the only place that may ask for them.
 
+use std::{fs::File, io::Read as _, path::PathBuf};
+
 use meshhost_core::ports::{Clock, Entropy};
 
 /// The machine's clock.
@@ -22,5 +24,56 @@ impl Entropy for SystemEntropy {
     #[expect(clippy::expect_used, reason = "without random numbers nothing may run")]
     fn fill(&self, bytes: &mut [u8]) {
         getrandom::fill(bytes).expect("the operating system gives random numbers");
+    }
+}
+
+/// A variable of the process's environment, when it is set, not empty and valid UTF-8.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+#[must_use]
+pub fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The user's home folder, when `HOME` names an absolute one: what `~` means.
+#[must_use]
+pub fn home_folder() -> Option<PathBuf> {
+    environment("HOME").map(PathBuf::from).filter(|home| home.is_absolute())
+}
+
+/// The name of the user with this id. The environment is not asked, because whoever starts the
+/// process chooses it; without an entry in the user database the name is `uid-` and the number.
+#[must_use]
+pub fn user_name(uid: u32) -> String {
+    /// Bytes of the user database that are looked at.
+    const DATABASE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+    let mut database = String::new();
+    if let Ok(file) = File::open("/etc/passwd") {
+        // What cannot be read as text leaves the number as the name.
+        let _ = file.take(DATABASE_BYTES_MAX).read_to_string(&mut database);
+    }
+    name_in(&database, uid).unwrap_or_else(|| format!("uid-{uid}"))
+}
+
+/// The name with this id in a user database (passwd(5): name, password, id, …).
+fn name_in(database: &str, uid: u32) -> Option<String> {
+    database.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let (name, id) = (fields.next()?, fields.nth(1)?);
+        let plain = !name.is_empty() && name.len() <= 64 && name.bytes().all(|b| b.is_ascii_graphic());
+        (plain && id.parse() == Ok(uid)).then(|| name.to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_are_named_by_the_database() {
+        let database = "root:x:0:0:root:/root:/bin/sh\n\nbroken\nme:x:1000:1000::/home/me:/bin/sh\n";
+        assert_eq!(name_in(database, 1000).as_deref(), Some("me"));
+        assert_eq!(name_in(database, 0).as_deref(), Some("root"));
+        assert_eq!(name_in(database, 7), None);
+        assert_eq!(user_name(u32::MAX - 7), format!("uid-{}", u32::MAX - 7));
     }
 }

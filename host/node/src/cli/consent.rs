@@ -1,0 +1,263 @@
+//! Consent: from options on the command line, or asked on a terminal. Nothing is granted
+//! because nobody answered.
+
+use clap::Args;
+use inquire::{Confirm, InquireError, MultiSelect, Select, Text};
+use meshhost_core::{code::Code, limits::LimitsWanted, outcome::Refusal};
+use serde_json::{Map, Value, json};
+
+use super::{exit, json as documents, place::Place, print::Output, review, session::Session};
+use crate::api::{AskView, Consent, Reply, Review};
+
+/// What is agreed to on the command line.
+#[derive(Debug, Args)]
+pub(crate) struct ConsentOptions {
+    /// Grant this permission, such as fs:ro=~/src, net=https://api.example.org, clock. Repeat
+    /// it for more.
+    #[arg(long, value_name = "PERMISSION")]
+    pub(crate) grant: Vec<String>,
+    /// Grant what this shipped profile holds.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+    /// Grant exactly what the manifest asks for, within the node's ceiling.
+    #[arg(long, short = 'y')]
+    pub(crate) yes: bool,
+    /// Agree although less is granted than the manifest needs.
+    #[arg(long)]
+    pub(crate) partial: bool,
+    #[command(flatten)]
+    pub(crate) limits: LimitOptions,
+}
+
+/// Limits on the command line.
+#[derive(Debug, Args)]
+pub(crate) struct LimitOptions {
+    /// Another limit, within the node's ceiling: fuel=20000000000, memory_bytes=512MiB.
+    /// Repeat it for more.
+    #[arg(long = "limit", value_name = "NAME=NUMBER")]
+    limits: Vec<String>,
+}
+
+impl LimitOptions {
+    /// The limits that are named.
+    pub(crate) fn wanted(&self) -> Result<LimitsWanted, Refusal> {
+        let wrong = |message: String| Refusal::new(Code::UsageError, message);
+        let mut fields = Map::new();
+        for written in &self.limits {
+            let (name, number) = written
+                .split_once('=')
+                .and_then(|(name, number)| Some((name, parse_number(number)?)))
+                .ok_or_else(|| wrong(format!("`{written}` is no limit; write NAME=NUMBER")))?;
+            fields.insert(name.replace('-', "_"), json!(number));
+        }
+        serde_json::from_value(Value::Object(fields)).map_err(|error| wrong(format!("{error}")))
+    }
+}
+
+/// `5`, `64KiB`, `512MiB`, `1GiB`.
+fn parse_number(text: &str) -> Option<u64> {
+    let units = [("KiB", 1_u64 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
+    for (unit, size) in units {
+        if let Some(number) = text.strip_suffix(unit) {
+            return number.parse::<u64>().ok()?.checked_mul(size);
+        }
+    }
+    text.parse().ok()
+}
+
+impl ConsentOptions {
+    /// The consent that the options give by themselves.
+    pub(crate) fn consent(&self, place: &Place) -> Result<Consent, Refusal> {
+        Ok(Consent {
+            permissions: expand_all(&self.grant, place)?,
+            profile: self.profile.clone(),
+            asks: self.yes,
+            review: None,
+            partial: self.partial,
+            limits: self.limits.wanted()?,
+        })
+    }
+}
+
+/// Permissions as the node understands them: folders absolute.
+pub(crate) fn expand_all(written: &[String], place: &Place) -> Result<Vec<String>, Refusal> {
+    written.iter().map(|permission| expand(permission, place)).collect()
+}
+
+/// The folder of a permission made absolute, from `~` and the working folder. Everything else
+/// is left to the node, which knows the grammar.
+fn expand(written: &str, place: &Place) -> Result<String, Refusal> {
+    if let Some(rule) = written.strip_prefix("call=") {
+        let parts: Result<Vec<String>, Refusal> =
+            rule.split(' ').map(|part| expand_argument(part, place)).collect();
+        return Ok(format!("call={}", parts?.join(" ")));
+    }
+    let Some((mode, folder)) = written.split_once('=').filter(|(mode, _)| mode.starts_with("fs:"))
+    else {
+        return Ok(written.to_owned());
+    };
+    let renamed = folder
+        .split_once('=')
+        .filter(|(guest, host)| guest.starts_with('/') && host.starts_with(['/', '~', '.']));
+    match renamed {
+        Some((guest, host)) => Ok(format!("{mode}={guest}={}", place.absolute_text(host)?)),
+        None => Ok(format!("{mode}={}", place.absolute_text(folder)?)),
+    }
+}
+
+/// `path=~/notes/**` in a call rule.
+fn expand_argument(part: &str, place: &Place) -> Result<String, Refusal> {
+    match part.split_once('=') {
+        Some((name, value)) if value.starts_with("~/") => {
+            Ok(format!("{name}={}", place.absolute_text(value)?))
+        }
+        _ => Ok(part.to_owned()),
+    }
+}
+
+/// What a command answers when consent is missing and nobody can be asked.
+pub(crate) fn needed(review: Review) -> Output {
+    let text = review::card(&review);
+    let notes = super::print::refusal_text(&Refusal::new(
+        Code::ConsentNeeded,
+        "nothing was changed: consent is needed and there is no terminal to ask on. This command \
+         would give it:",
+    ));
+    let notes = format!("{notes}\n{}\n", super::text::clean_line(&review.consent_command));
+    let reply = Reply::Review(Box::new(review));
+    let exit = exit::of(&reply, false);
+    Output { text, notes, json: documents::of(&reply, ""), exit }
+}
+
+/// Shows the card and asks. `Ok` holds what was agreed to, in addition to `given`.
+pub(crate) fn ask(
+    session: &Session,
+    review: &Review,
+    given: &Consent,
+) -> Result<Consent, Refusal> {
+    session.printer.say(&review::card(review));
+    let open: Vec<&AskView> = review.asks.iter().filter(|ask| !ask.granted).collect();
+    let mut consent = Consent { review: Some(review.review), ..given.clone() };
+    let answer = Select::new("Allow?", vec![ALL, CHOOSE, NO])
+        .without_filtering()
+        .with_help_message("arrows to move, enter to answer, Ctrl-C to leave")
+        .prompt()
+        .map_err(|error| not_answered(&error))?;
+    let chosen = match answer {
+        ALL => open,
+        CHOOSE => choose(&open)?,
+        _ => return Err(declined()),
+    };
+    consent.partial |= answer == CHOOSE;
+    for ask in chosen {
+        consent.permissions.push(resolve(ask, &session.place)?);
+    }
+    Ok(consent)
+}
+
+const ALL: &str = "all";
+const CHOOSE: &str = "choose…";
+const NO: &str = "no";
+
+fn choose<'a>(open: &[&'a AskView]) -> Result<Vec<&'a AskView>, Refusal> {
+    let lines: Vec<String> = open.iter().map(|ask| review::permission(&ask.permission)).collect();
+    let required: Vec<usize> =
+        open.iter().enumerate().filter(|(_, ask)| !ask.optional).map(|(place, _)| place).collect();
+    let picked = MultiSelect::new("Allow what?", lines)
+        .with_default(&required)
+        .with_help_message("space to pick, enter to answer")
+        .raw_prompt()
+        .map_err(|error| not_answered(&error))?;
+    Ok(picked.iter().filter_map(|option| open.get(option.index).copied()).collect())
+}
+
+/// The permission of an ask; a folder that the manifest leaves open is asked for.
+fn resolve(ask: &AskView, place: &Place) -> Result<String, Refusal> {
+    if !leaves_folder_open(&ask.permission) {
+        return Ok(ask.permission.clone());
+    }
+    let question = format!("Folder for {}:", review::permission(&ask.permission));
+    let folder = Text::new(&question)
+        .with_default(".")
+        .prompt()
+        .map_err(|error| not_answered(&error))?;
+    expand(&format!("{}={folder}", ask.permission.trim_end_matches('=')), place)
+}
+
+/// `fs:ro`, and `fs:ro=/data=` in which only the guest's name stands.
+fn leaves_folder_open(permission: &str) -> bool {
+    permission.starts_with("fs:") && (!permission.contains('=') || permission.ends_with('='))
+}
+
+/// A question that is answered by `y` alone.
+pub(crate) fn confirm(question: &str) -> Result<bool, Refusal> {
+    Confirm::new(question).with_default(false).prompt().map_err(|error| not_answered(&error))
+}
+
+fn declined() -> Refusal {
+    Refusal::new(Code::ConsentNeeded, "you said no; nothing was changed")
+}
+
+fn not_answered(error: &InquireError) -> Refusal {
+    match error {
+        InquireError::OperationCanceled | InquireError::OperationInterrupted => declined(),
+        other => Refusal::new(Code::ConsentNeeded, format!("nobody could be asked: {other}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::fixture;
+
+    fn place() -> Place {
+        Place { folder: "/work/src".into(), home: Some("/home/me".into()) }
+    }
+
+    #[test]
+    fn folders_in_permissions_become_absolute() {
+        for (written, expanded) in [
+            ("fs:ro=~/notes", "fs:ro=/home/me/notes"),
+            ("fs:rw=.", "fs:rw=/work/src"),
+            ("fs:rw+exec=/srv/../x", "fs:rw+exec=/x"),
+            ("fs:ro=/data=~/notes", "fs:ro=/data=/home/me/notes"),
+            ("fs:ro=/a=b", "fs:ro=/a=b"),
+            ("fs:ro", "fs:ro"),
+            ("net=https://api.example.org/~x", "net=https://api.example.org/~x"),
+            ("env=HOME=~", "env=HOME=~"),
+            ("clock", "clock"),
+            (
+                "call=filesystem.read path=~/notes/**",
+                "call=filesystem.read path=/home/me/notes/**",
+            ),
+        ] {
+            assert_eq!(expand(written, &place()).unwrap(), expanded);
+        }
+    }
+
+    #[test]
+    fn limits_are_named_numbers() {
+        let wanted = |limits: &[&str]| {
+            LimitOptions { limits: limits.iter().map(|&one| one.to_owned()).collect() }.wanted()
+        };
+        let found = wanted(&["fuel=5", "memory-bytes=512MiB"]).unwrap();
+        assert_eq!((found.fuel, found.memory_bytes), (Some(5), Some(512 << 20)));
+        for wrong in ["fuel", "fuel=", "fuel=-1", "fuel=99999999999GiB", "speed=5", "waiting=5GiB"] {
+            assert_eq!(wanted(&[wrong]).unwrap_err().code, Code::UsageError, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn open_folders_are_recognised() {
+        assert!(leaves_folder_open("fs:ro") && leaves_folder_open("fs:rw=/data="));
+        assert!(!leaves_folder_open("fs:ro=/x") && !leaves_folder_open("clock"));
+    }
+
+    #[test]
+    fn without_a_terminal_the_consenting_command_is_printed() {
+        let output = needed(fixture::review());
+        assert_eq!(output.exit as u8, 3);
+        assert!(output.notes.contains("meshhost plugin install git --grant"), "{}", output.notes);
+        assert_eq!(output.json["consent_command"], fixture::review().consent_command);
+    }
+}

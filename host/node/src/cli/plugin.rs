@@ -1,0 +1,398 @@
+//! `meshhost plugin …`: install, look at, grant, update and remove plugins.
+
+use clap::{Args, Subcommand};
+use meshhost_core::{
+    code::Code,
+    id::{CapabilityId, Digest, PluginName},
+    outcome::Refusal,
+};
+use serde_json::Value;
+
+use super::{
+    consent::{self, ConsentOptions, LimitOptions},
+    json as documents,
+    place::Place,
+    print::{Output, indented},
+    review,
+    session::{Session, unexpected},
+    table::table,
+    text::{BOLD, clean, clean_line, count, styled},
+};
+use crate::api::{PluginView, Reply, Request, Review, Source};
+
+/// Install, inspect, grant, update and remove plugins.
+#[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Examples:
+  meshhost plugin install git --grant fs:ro=~/src
+  meshhost plugin list
+  meshhost plugin permissions git
+")]
+pub(crate) enum PluginCommand {
+    Install(InstallCommand),
+    Inspect(InspectCommand),
+    /// List the installed plugins.
+    #[command(after_help = "Example:\n  meshhost plugin list")]
+    List,
+    /// Show what a plugin asks for, was granted and may use.
+    #[command(after_help = "Example:\n  meshhost plugin permissions git")]
+    Permissions(Named),
+    Grant(GrantCommand),
+    Revoke(RevokeCommand),
+    Update(UpdateCommand),
+    /// Go back to the version before the last update.
+    #[command(after_help = "Example:\n  meshhost plugin rollback git")]
+    Rollback(Named),
+    /// Let a plugin serve again; this also ends a quarantine.
+    #[command(after_help = "Example:\n  meshhost plugin enable git")]
+    Enable(Named),
+    /// Stop serving a plugin; its calls are skipped.
+    #[command(after_help = "Example:\n  meshhost plugin disable git")]
+    Disable(Named),
+    /// Remove a plugin with its grants and versions. Its evidence stays.
+    #[command(after_help = "Example:\n  meshhost plugin remove git")]
+    Remove(Named),
+    Prefer(PreferCommand),
+}
+
+/// A plugin by name.
+#[derive(Debug, Args)]
+pub(crate) struct Named {
+    /// The plugin.
+    #[arg(value_name = "PLUGIN")]
+    name: PluginName,
+}
+
+/// Install a component. What it asks for is shown first; on a terminal you are asked.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Without a terminal an install that asks for something ends with exit code 3 and
+prints the command that would consent.
+
+Examples:
+  meshhost plugin install git --grant fs:ro=~/src
+  meshhost plugin install ./weather.wasm --yes
+  meshhost plugin install ./weather.wasm --name weather2
+")]
+pub(crate) struct InstallCommand {
+    /// A .wasm file, or the name of a component that is inside meshhost, such as git.
+    #[arg(value_name = "FILE|NAME")]
+    source: String,
+    /// Install it under this name.
+    #[arg(long, value_name = "PLUGIN")]
+    name: Option<PluginName>,
+    #[command(flatten)]
+    consent: ConsentOptions,
+}
+
+/// Show what a component is, asks for and could reach, without installing it.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  meshhost plugin inspect ./weather.wasm
+  meshhost plugin inspect git --wit
+  meshhost plugin inspect ./weather.wasm --json
+")]
+pub(crate) struct InspectCommand {
+    /// A .wasm file, or the name of a component that is inside meshhost, such as git.
+    #[arg(value_name = "FILE|NAME")]
+    source: String,
+    /// Show it as it would be under this name.
+    #[arg(long, value_name = "PLUGIN")]
+    name: Option<PluginName>,
+    /// Print its WIT world.
+    #[arg(long)]
+    wit: bool,
+}
+
+/// Grant permissions to a plugin, or raise its limits.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  meshhost plugin grant git fs:ro=~/src
+  meshhost plugin grant weather net=https://api.example.org clock
+  meshhost plugin grant weather --limit fuel=20000000000
+")]
+pub(crate) struct GrantCommand {
+    /// The plugin.
+    #[arg(value_name = "PLUGIN")]
+    name: PluginName,
+    /// Permissions, such as fs:ro=~/src.
+    #[arg(value_name = "PERMISSION")]
+    permissions: Vec<String>,
+    #[command(flatten)]
+    limits: LimitOptions,
+}
+
+/// Take permissions away. Running calls meet it at their next host call.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  meshhost plugin revoke git fs:ro=~/src
+  meshhost plugin revoke git --all
+")]
+pub(crate) struct RevokeCommand {
+    /// The plugin.
+    #[arg(value_name = "PLUGIN")]
+    name: PluginName,
+    /// Permissions, as `plugin permissions` prints them.
+    #[arg(value_name = "PERMISSION", required_unless_present = "all", conflicts_with = "all")]
+    permissions: Vec<String>,
+    /// Take all away.
+    #[arg(long)]
+    all: bool,
+}
+
+/// Update a plugin. An update that asks for more waits while the old version serves.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  meshhost plugin update git
+  meshhost plugin update weather ./weather.wasm
+  meshhost plugin update weather --approve --digest blake3:… --yes
+")]
+pub(crate) struct UpdateCommand {
+    /// The plugin.
+    #[arg(value_name = "PLUGIN")]
+    name: PluginName,
+    /// The new .wasm file; without it the component that is inside meshhost.
+    #[arg(value_name = "FILE|NAME", conflicts_with = "approve")]
+    source: Option<String>,
+    /// Let the update that waits serve.
+    #[arg(long, requires = "digest")]
+    approve: bool,
+    /// The digest of the update that waits, as it was shown.
+    #[arg(long, requires = "approve")]
+    digest: Option<Digest>,
+    #[command(flatten)]
+    consent: ConsentOptions,
+}
+
+/// Choose the plugin that provides a capability which several have.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  meshhost plugin prefer weather.current weather2")]
+pub(crate) struct PreferCommand {
+    /// The capability.
+    capability: CapabilityId,
+    /// The plugin.
+    #[arg(value_name = "PLUGIN")]
+    name: PluginName,
+}
+
+pub(crate) async fn run(
+    command: PluginCommand,
+    session: &mut Session,
+) -> Result<Output, Refusal> {
+    match command {
+        PluginCommand::Install(command) => install(command, session).await,
+        PluginCommand::Inspect(command) => inspect(command, session).await,
+        PluginCommand::List => list(session).await,
+        PluginCommand::Permissions(Named { name }) => {
+            let reply = session.ask(Request::Permissions { name }).await?;
+            plugin(reply, review::permissions)
+        }
+        PluginCommand::Grant(command) => grant(command, session).await,
+        PluginCommand::Revoke(command) => revoke(command, session).await,
+        PluginCommand::Update(command) => update(command, session).await,
+        PluginCommand::Rollback(Named { name }) => {
+            change(session, Request::Rollback { name }, "is back").await
+        }
+        PluginCommand::Enable(Named { name }) => {
+            change(session, Request::Enable { name }, "is enabled").await
+        }
+        PluginCommand::Disable(Named { name }) => {
+            change(session, Request::Disable { name }, "is disabled").await
+        }
+        PluginCommand::Remove(Named { name }) => {
+            let text = format!("{name} is removed; its evidence stays\n");
+            change_without_view(session, Request::Remove { name }, text).await
+        }
+        PluginCommand::Prefer(PreferCommand { capability, name }) => {
+            let text = format!("{capability} is now provided by {name}\n");
+            change_without_view(session, Request::Prefer { capability, name }, text).await
+        }
+    }
+}
+
+/// A path has a slash or ends in `.wasm`; everything else is a component inside meshhost.
+pub(crate) fn source(written: &str, place: &Place) -> Result<Source, Refusal> {
+    let is_file = written.contains('/') || written.ends_with(".wasm") || written == "~";
+    if is_file { place.absolute(written).map(Source::File) } else { Ok(Source::BuiltIn(written.to_owned())) }
+}
+
+async fn install(command: InstallCommand, session: &mut Session) -> Result<Output, Refusal> {
+    let source = source(&command.source, &session.place)?;
+    let given = command.consent.consent(&session.place)?;
+    let name = command.name;
+    let first =
+        Request::Install { source: source.clone(), name: name.clone(), consent: given.clone() };
+    session.printer.say("compiling…\n");
+    let reply = session.ask(first).await?;
+    match reply {
+        Reply::Review(asked) if session.interactive => {
+            let consent = consent::ask(session, &asked, &given)?;
+            let again = session.ask(Request::Install { source, name, consent }).await?;
+            changed(again, "is installed")
+        }
+        reply => changed(reply, "is installed"),
+    }
+}
+
+async fn update(command: UpdateCommand, session: &mut Session) -> Result<Output, Refusal> {
+    let given = command.consent.consent(&session.place)?;
+    let name = command.name;
+    let first = match command.digest {
+        Some(digest) => Request::Approve { name: name.clone(), digest, consent: given.clone() },
+        None => {
+            let new = command.source.map(|one| source(&one, &session.place)).transpose()?;
+            Request::Update { name: name.clone(), source: new, consent: given.clone() }
+        }
+    };
+    match session.ask(first).await? {
+        Reply::Review(asked) if session.interactive => {
+            let consent = consent::ask(session, &asked, &given)?;
+            let approve = Request::Approve { name, digest: asked.component, consent };
+            changed(session.ask(approve).await?, "is updated")
+        }
+        reply => changed(reply, "is updated"),
+    }
+}
+
+async fn inspect(command: InspectCommand, session: &mut Session) -> Result<Output, Refusal> {
+    let source = source(&command.source, &session.place)?;
+    let reply = session.ask(Request::Inspect { source, name: command.name }).await?;
+    let Reply::Review(asked) = &reply else { return Err(unexpected(&reply)) };
+    let text =
+        if command.wit { format!("{}\n", clean(wit(asked)).trim_end()) } else { inspected(asked) };
+    Ok(Output::success(text, documents::of(&reply, "")))
+}
+
+fn wit(review: &Review) -> &str {
+    review.inspection.get("wit").and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The card, then imports and exports one by one.
+fn inspected(review: &Review) -> String {
+    let mut text = review::card(review);
+    let imports = review.inspection.get("imports").and_then(Value::as_array);
+    if let Some(imports) = imports.filter(|imports| !imports.is_empty()) {
+        text.push_str(&format!("{}\n", styled(BOLD, "Imports")));
+        let rows = imports.iter().map(|import| [field(import, "name"), import_class(import)]);
+        text.push_str(&indented("  ", &table(["INTERFACE", "HERE"], rows)));
+    }
+    let exports = review.inspection.get("exports").and_then(Value::as_array);
+    if let Some(exports) = exports.filter(|exports| !exports.is_empty()) {
+        text.push_str(&format!("\n{}\n", styled(BOLD, "Exports")));
+        let rows = exports.iter().map(|export| {
+            let reason = field(export, "reason");
+            let capability = field(export, "capability");
+            [field(export, "name"), if capability.is_empty() { reason } else { capability }]
+        });
+        text.push_str(&indented("  ", &table(["FUNCTION", "CAPABILITY"], rows)));
+    }
+    text
+}
+
+fn import_class(import: &Value) -> String {
+    // The class is an object with a tag of the same name.
+    let class = import.get("class").unwrap_or(&Value::Null);
+    let word = class.as_str().map_or_else(|| field(class, "class"), str::to_owned);
+    match word.as_str() {
+        "provided" => "provided".to_owned(),
+        "needs-grant" => {
+            let permissions = class.get("permissions").and_then(Value::as_array);
+            let names: Vec<&str> =
+                permissions.into_iter().flatten().filter_map(Value::as_str).collect();
+            format!("needs {}", clean_line(&names.join(" or ")))
+        }
+        "version-mismatch" => format!("other version: {} is here", field(class, "provided")),
+        _ => "unknown".to_owned(),
+    }
+}
+
+/// A text field made harmless; empty when it is absent.
+fn field(value: &Value, name: &str) -> String {
+    value.get(name).and_then(Value::as_str).map(clean_line).unwrap_or_default().into_owned()
+}
+
+async fn list(session: &mut Session) -> Result<Output, Refusal> {
+    let reply = session.ask(Request::Plugins).await?;
+    let Reply::Plugins(plugins) = &reply else { return Err(unexpected(&reply)) };
+    let text = if plugins.is_empty() {
+        "no plugins are installed; try `meshhost plugin install git`\n".to_owned()
+    } else {
+        let rows = plugins.iter().map(|plugin| {
+            [
+                plugin.name.to_string(),
+                clean_line(&plugin.version).into_owned(),
+                state(plugin),
+                plugin.effective.iter().map(|one| clean_line(one).into_owned() + " ").collect(),
+                count(plugin.capabilities.len(), "function"),
+            ]
+        });
+        table(["PLUGIN", "VERSION", "STATE", "MAY USE", "OFFERS"], rows)
+    };
+    Ok(Output::success(text, documents::of(&reply, "")))
+}
+
+fn state(plugin: &PluginView) -> String {
+    let staged = if plugin.staged.is_some() { ", update waits" } else { "" };
+    format!("{}{staged}", clean_line(&plugin.state))
+}
+
+async fn grant(command: GrantCommand, session: &mut Session) -> Result<Output, Refusal> {
+    let limits = command.limits.wanted()?;
+    if command.permissions.is_empty() && limits == Default::default() {
+        return Err(Refusal::new(Code::UsageError, "say what to grant: a permission or --limit"));
+    }
+    let permissions = consent::expand_all(&command.permissions, &session.place)?;
+    let request = Request::Grant { name: command.name, permissions, limits };
+    plugin(session.ask(request).await?, review::permissions)
+}
+
+async fn revoke(command: RevokeCommand, session: &mut Session) -> Result<Output, Refusal> {
+    // An empty list means all; clap has seen to it that --all was said.
+    let permissions = consent::expand_all(&command.permissions, &session.place)?;
+    let request = Request::Revoke { name: command.name, permissions };
+    plugin(session.ask(request).await?, review::permissions)
+}
+
+async fn change(session: &mut Session, request: Request, what: &str) -> Result<Output, Refusal> {
+    changed(session.ask(request).await?, what)
+}
+
+async fn change_without_view(
+    session: &mut Session,
+    request: Request,
+    text: String,
+) -> Result<Output, Refusal> {
+    let reply = session.ask(request).await?;
+    Ok(Output::success(text, documents::of(&reply, "")))
+}
+
+/// The answer to a change: the plugin as it is now, or the review that asks for more consent.
+fn changed(reply: Reply, what: &str) -> Result<Output, Refusal> {
+    match reply {
+        Reply::Review(asked) => Ok(consent::needed(*asked)),
+        reply => plugin(reply, |view| {
+            let notes = view.notes.iter().map(|note| format!("  note: {}\n", clean_line(note)));
+            let next = view.capabilities.first().map(|id| {
+                format!("  try: meshhost call {id} --help\n")
+            });
+            let serving = view.state == "serving";
+            let next = next.filter(|_| serving).unwrap_or_default();
+            format!("{}{}{next}", review::done(what, view), notes.collect::<String>())
+        }),
+    }
+}
+
+fn plugin(reply: Reply, show: impl Fn(&PluginView) -> String) -> Result<Output, Refusal> {
+    match &reply {
+        Reply::Plugin(view) => Ok(Output::success(show(view), documents::of(&reply, ""))),
+        Reply::Done => Ok(Output::success("done\n".to_owned(), documents::of(&reply, ""))),
+        _ => Err(unexpected(&reply)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

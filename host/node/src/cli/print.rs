@@ -1,0 +1,196 @@
+//! The only module that prints. Results go to standard output, everything else to standard
+//! error; with `--json` standard output holds exactly one JSON document, also for an error.
+//!
+//! Colours pass through `anstream`, which drops them when the stream is no terminal, with
+//! `NO_COLOR`, or with `--plain`.
+
+use std::io::{self, Write as _};
+
+use meshhost_core::{code::Exit, outcome::Refusal};
+use serde_json::{Value, json};
+
+use super::text::{DIM, RED, clean, clean_line, styled, wrap};
+
+/// What a command answers.
+#[derive(Debug)]
+pub(crate) struct Output {
+    /// For a person, on standard output. Ends with a line break unless it is empty or a plugin's
+    /// own text.
+    pub(crate) text: String,
+    /// For a person, on standard error: what is not part of the result.
+    pub(crate) notes: String,
+    /// The same for a program, with `--json`; a documented object with a `schema` field.
+    pub(crate) json: Value,
+    /// How the command ends.
+    pub(crate) exit: Exit,
+}
+
+impl Output {
+    /// A result that ends well.
+    pub(crate) const fn success(text: String, json: Value) -> Self {
+        Self { text, notes: String::new(), json, exit: Exit::Success }
+    }
+}
+
+/// Where and how a command prints.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Printer {
+    /// One JSON document instead of text.
+    pub(crate) json: bool,
+}
+
+impl Printer {
+    /// A printer; `plain` switches colours off for the whole process.
+    pub(crate) fn new(json: bool, plain: bool) -> Self {
+        if plain {
+            anstream::ColorChoice::Never.write_global();
+        }
+        Self { json }
+    }
+
+    /// Prints the result and gives back how the command ends.
+    pub(crate) fn output(self, output: &Output) -> Exit {
+        let printed = if self.json {
+            line(&output.json.to_string())
+        } else {
+            write_out(&output.text).and_then(|()| write_error(&output.notes))
+        };
+        match printed {
+            Ok(()) => output.exit,
+            // Who closed the pipe has seen enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => output.exit,
+            Err(_) => Exit::HostFault,
+        }
+    }
+
+    /// Prints why a command failed and gives back how it ends.
+    pub(crate) fn refusal(self, refusal: &Refusal) -> Exit {
+        let text = if self.json { String::new() } else { refusal_text(refusal) };
+        self.output(&Output {
+            text: String::new(),
+            notes: text,
+            json: refusal_json(refusal),
+            exit: refusal.code.exit(),
+        })
+    }
+
+    /// Says something in between to a person: a card before a question, progress of long work.
+    pub(crate) fn say(self, text: &str) {
+        if !self.json {
+            // A person who closed standard error does not want to hear it.
+            let _ = write_error(text);
+        }
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "this module is the one that prints")]
+fn line(text: &str) -> io::Result<()> {
+    let mut stdout = anstream::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.write_all(b"\n")?;
+    stdout.flush()
+}
+
+fn write_out(text: &str) -> io::Result<()> {
+    let mut stdout = anstream::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()
+}
+
+fn write_error(text: &str) -> io::Result<()> {
+    let mut stderr = anstream::stderr().lock();
+    stderr.write_all(text.as_bytes())?;
+    stderr.flush()
+}
+
+/// `error MH0412: …`, what else is known, and where to read more.
+pub(crate) fn refusal_text(refusal: &Refusal) -> String {
+    let info = refusal.code.info();
+    let head = format!("error {}: ", info.number);
+    let message = clean_line(&refusal.message);
+    let wrapped = wrap("", &format!("{head}{message}"));
+    let mut text = wrapped.replacen(head.trim_end(), &styled(RED, head.trim_end()), 1);
+    text.push('\n');
+    if let Some(details) = refusal.details.as_ref().filter(|details| !is_empty(details)) {
+        text.push_str(&indented("  ", &clean(&pretty(details))));
+    }
+    if let Some(wait) = refusal.retry_after_ms {
+        text.push_str(&format!("  try again in {}\n", super::text::milliseconds(wait)));
+    }
+    text.push_str(&styled(DIM, &format!("  more: meshhost explain {}", info.number)));
+    text.push('\n');
+    text
+}
+
+fn is_empty(details: &Value) -> bool {
+    match details {
+        Value::Null => true,
+        Value::Object(fields) => fields.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        _ => false,
+    }
+}
+
+/// The error as a program reads it.
+pub(crate) fn refusal_json(refusal: &Refusal) -> Value {
+    let info = refusal.code.info();
+    json!({
+        "schema": "meshhost.error/1",
+        "code": info.number,
+        "name": info.name,
+        "message": refusal.message,
+        "details": refusal.details,
+        "retryable": info.retryable,
+        "retry_after_ms": refusal.retry_after_ms,
+        "exit": info.exit as u8,
+        "explain": format!("meshhost explain {}", info.number),
+    })
+}
+
+/// JSON for a person.
+pub(crate) fn pretty(value: &Value) -> String {
+    serde_json::to_string_pretty(value).unwrap_or_else(|_| value.to_string())
+}
+
+/// Each line of `text` behind `indent`, with a line break at the end.
+pub(crate) fn indented(indent: &str, text: &str) -> String {
+    text.lines().map(|line| format!("{indent}{line}\n")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use meshhost_core::code::Code;
+
+    use super::*;
+
+    fn plain(text: &str) -> String {
+        anstream::adapter::strip_str(text).to_string()
+    }
+
+    #[test]
+    fn an_error_names_its_code_and_where_to_read_more() {
+        let refusal = Refusal::new(Code::PermissionDenied, "reading ~/notes was not granted");
+        assert_eq!(
+            plain(&refusal_text(&refusal)),
+            "error MH0412: reading ~/notes was not granted\n  more: meshhost explain MH0412\n"
+        );
+        let json = refusal_json(&refusal);
+        assert_eq!(json["code"], "MH0412");
+        assert_eq!(json["exit"], 4);
+    }
+
+    #[test]
+    fn a_plugins_words_cannot_steer_the_terminal() {
+        let refusal = Refusal::new(Code::PluginFailure, "a\x1b[2J\nerror MH0000: fake")
+            .with_details(json!({"why": "b\u{9b}2J"}));
+        let text = refusal_text(&refusal);
+        assert!(!text.contains("\x1b[2J") && !text.contains('\u{9b}'), "{text:?}");
+        assert!(!text.contains("\nerror"), "{text:?}");
+    }
+
+    #[test]
+    fn long_messages_break_at_the_edge_of_the_screen() {
+        let refusal = Refusal::new(Code::Busy, "word ".repeat(60));
+        assert!(plain(&refusal_text(&refusal)).lines().all(|line| line.chars().count() <= 80));
+    }
+}

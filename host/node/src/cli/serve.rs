@@ -1,0 +1,51 @@
+//! `meshhost serve`: the node in the foreground.
+
+use std::{path::PathBuf, sync::Arc};
+
+use clap::Args;
+use meshhost_core::outcome::Refusal;
+use serde_json::json;
+
+use super::{
+    print::{Output, Printer},
+    text::{BOLD, styled},
+};
+use crate::{
+    admin::{self, ServeOptions},
+    node::{Node, Options},
+    wire,
+};
+
+/// Run the node in the foreground. Commands with the same data directory use it.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The node listens on a Unix socket in its data directory that only you can open.
+Ctrl-C ends it after the calls in progress; a second one ends it at once.
+
+Example:
+  meshhost serve
+")]
+pub(crate) struct ServeCommand {
+    /// Serve although this is the root user.
+    #[arg(long)]
+    allow_root: bool,
+}
+
+pub(crate) async fn run(
+    command: &ServeCommand,
+    data: PathBuf,
+    printer: Printer,
+) -> Result<Output, Refusal> {
+    let socket = wire::socket_path(&data);
+    let node = Arc::new(Node::open(Options { data, config: None }).await?);
+    let options = ServeOptions { allow_root: command.allow_root };
+    admin::serve(Arc::clone(&node), options, || {
+        let line = format!("meshhost serves at {}; Ctrl-C ends it", socket.display());
+        printer.say(&format!("{}\n", styled(BOLD, &line)));
+    })
+    .await?;
+    if let Some(node) = Arc::into_inner(node) {
+        node.close().await;
+    }
+    Ok(Output::success("the node has ended\n".to_owned(), json!({"schema": "meshhost.served/1"})))
+}
