@@ -6,12 +6,21 @@
 
 use std::{ffi::OsString, io::IsTerminal as _, path::PathBuf, process::ExitCode};
 
-use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, builder::FalseyValueParser};
-use meshhost_core::{code::{Code, Exit}, outcome::Refusal};
+use clap::{
+    CommandFactory as _, FromArgMatches as _, Parser, Subcommand, builder::FalseyValueParser,
+};
+use meshhost_core::{
+    code::{Code, Exit},
+    outcome::Refusal,
+};
 
 use tracing_subscriber::EnvFilter;
 
-use self::{place::Place, print::{Output, Printer}, session::Session};
+use self::{
+    place::Place,
+    print::{Output, Printer},
+    session::Session,
+};
 use crate::{client::Connection, node::Options, sys};
 
 mod arguments;
@@ -178,7 +187,10 @@ async fn run(cli: Cli, printer: Printer) -> Result<Output, Refusal> {
 /// Runs a command that talks to a node. Ctrl-C drops what is in progress, which cancels it;
 /// a node in this process still writes that down before the command ends.
 async fn with_node(
-    command: NodeCommand, data: PathBuf, printer: Printer) -> Result<Output, Refusal> {
+    command: NodeCommand,
+    data: PathBuf,
+    printer: Printer,
+) -> Result<Output, Refusal> {
     let place = Place::here()?;
     let data = place.absolute(&data.to_string_lossy())?;
     let user = sys::user_name(rustix::process::geteuid().as_raw());

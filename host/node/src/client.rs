@@ -60,9 +60,7 @@ impl Connection {
     /// not be used after that.
     pub async fn ask(&mut self, request: Request) -> Reply {
         match self {
-            Self::Socket(stream) => {
-                ask_socket(stream, &request).await.unwrap_or_else(Reply::Error)
-            }
+            Self::Socket(stream) => ask_socket(stream, &request).await.unwrap_or_else(Reply::Error),
             Self::InProcess(node, entrance) => node.handle(entrance, request).await,
         }
     }

@@ -59,7 +59,8 @@ fn name_in(database: &str, uid: u32) -> Option<String> {
     database.lines().find_map(|line| {
         let mut fields = line.split(':');
         let (name, id) = (fields.next()?, fields.nth(1)?);
-        let plain = !name.is_empty() && name.len() <= 64 && name.bytes().all(|b| b.is_ascii_graphic());
+        let plain =
+            !name.is_empty() && name.len() <= 64 && name.bytes().all(|b| b.is_ascii_graphic());
         (plain && id.parse() == Ok(uid)).then(|| name.to_owned())
     })
 }
@@ -70,7 +71,8 @@ mod tests {
 
     #[test]
     fn users_are_named_by_the_database() {
-        let database = "root:x:0:0:root:/root:/bin/sh\n\nbroken\nme:x:1000:1000::/home/me:/bin/sh\n";
+        let database =
+            "root:x:0:0:root:/root:/bin/sh\n\nbroken\nme:x:1000:1000::/home/me:/bin/sh\n";
         assert_eq!(name_in(database, 1000).as_deref(), Some("me"));
         assert_eq!(name_in(database, 0).as_deref(), Some("root"));
         assert_eq!(name_in(database, 7), None);

@@ -205,9 +205,9 @@ impl<In: Read> Reader<'_, In> {
     }
 
     fn take_stdin(&mut self, name: &str) -> Result<In, Refusal> {
-        self.stdin.take().ok_or_else(|| {
-            usage(format!("standard input is already read when `{name}` wants it"))
-        })
+        self.stdin
+            .take()
+            .ok_or_else(|| usage(format!("standard input is already read when `{name}` wants it")))
     }
 
     fn text_of_file(&mut self, file: &str, name: &str) -> Result<String, Refusal> {
@@ -319,9 +319,10 @@ fn read_text(name: &str, kind: &Kind, text: &str) -> Result<Value, Refusal> {
         },
         Kind::Choice(choices) => {
             let folded = text.replace('_', "-");
-            let found = choices.iter().find(|one| *one == text).or_else(|| {
-                choices.iter().find(|one| one.replace('_', "-") == folded)
-            });
+            let found = choices
+                .iter()
+                .find(|one| *one == text)
+                .or_else(|| choices.iter().find(|one| one.replace('_', "-") == folded));
             let word = found.ok_or_else(|| wrong(&format!("one of {}", choices.join(", "))))?;
             Ok(Value::String(word.clone()))
         }

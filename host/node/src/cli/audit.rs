@@ -2,7 +2,6 @@
 
 use clap::Subcommand;
 use meshhost_core::{
-    code::Code,
     id::{CorrelationId, InvocationId},
     outcome::Refusal,
 };
@@ -228,7 +227,7 @@ fn text_of(value: &Value, name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use clap::Parser as _;
-    use meshhost_core::code::Exit;
+    use meshhost_core::code::{Code, Exit};
     use serde_json::json;
 
     use super::*;

@@ -26,7 +26,9 @@ const REPEATS_MAX: u32 = 8;
 
 /// Call a capability of an installed plugin.
 #[derive(Debug, Args)]
-#[command(disable_help_flag = true, after_help = "\
+#[command(
+    disable_help_flag = true,
+    after_help = "\
 Arguments are read by the parameter's type:
   key=text      text, number, true or false, a word of a choice; bytes as text
   key=a key=b   a list, one argument for each item
@@ -41,7 +43,8 @@ Examples:
   meshhost call git.log path=. limit=5
   meshhost call git.log@^0.1 --input '{\"path\": \"/home/me/src\"}' --json
   meshhost call ocr.recognize image=@scan.png --timeout 60s
-")]
+"
+)]
 pub(crate) struct CallCommand {
     /// The capability, with a version range where one is wanted: git.log, git.log@^0.1.
     #[arg(value_name = "CAPABILITY[@RANGE]", required_unless_present = "help")]
@@ -108,7 +111,8 @@ pub(crate) async fn run(command: CallCommand, session: &mut Session) -> Result<O
 
 /// The call that the options describe, without its input.
 pub(crate) fn request(id: &CapabilityId, options: &CallOptions, session: &Session) -> CallRequest {
-    let timeout_ms = options.timeout.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+    let timeout_ms =
+        options.timeout.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
     CallRequest {
         capability: id.clone(),
         version: None,
@@ -142,11 +146,9 @@ pub(crate) async fn put_blobs(
 
 /// Calls; when it fails for a missing grant and somebody is there, offers the grant and calls
 /// again. A call with an id of the caller's is not repeated: its result is recorded.
-async fn ask_until_granted(
-    session: &mut Session,
-    call: CallRequest,
-) -> Result<CallReply, Refusal> {
-    let mut repeats = if session.interactive && call.invocation_id.is_none() { REPEATS_MAX } else { 0 };
+async fn ask_until_granted(session: &mut Session, call: CallRequest) -> Result<CallReply, Refusal> {
+    let mut repeats =
+        if session.interactive && call.invocation_id.is_none() { REPEATS_MAX } else { 0 };
     loop {
         let reply = session.ask(Request::Call(call.clone())).await?;
         let Reply::Call(reply) = reply else { return Err(unexpected(&reply)) };
@@ -154,7 +156,8 @@ async fn ask_until_granted(
         let Some((plugin, permission)) = offer.filter(|_| repeats > 0) else { return Ok(*reply) };
         repeats -= 1;
         session.printer.say(&outcome::denials(&reply));
-        let question = format!("Grant {} to {plugin} and call again?", super::text::clean_line(&permission));
+        let question =
+            format!("Grant {} to {plugin} and call again?", super::text::clean_line(&permission));
         if !super::consent::confirm(&question)? {
             return Ok(*reply);
         }
@@ -178,9 +181,7 @@ pub(crate) fn choose<'a>(
     plugin: Option<&PluginName>,
 ) -> Option<&'a CapabilityView> {
     let wanted = id.folded();
-    let fits = |one: &&CapabilityView| {
-        one.id.folded() == wanted || one.long_id.folded() == wanted
-    };
+    let fits = |one: &&CapabilityView| one.id.folded() == wanted || one.long_id.folded() == wanted;
     let by_plugin = |one: &&CapabilityView| plugin.is_none_or(|name| *name == one.plugin);
     let matching = || known.iter().filter(fits).filter(by_plugin);
     matching().find(|one| one.preferred).or_else(|| matching().next())
@@ -213,9 +214,7 @@ fn static_help() -> Output {
 }
 
 /// `git.log@^0.1` in two.
-fn split_version(
-    written: &str,
-) -> Result<(CapabilityId, Option<semver::VersionReq>), Refusal> {
+fn split_version(written: &str) -> Result<(CapabilityId, Option<semver::VersionReq>), Refusal> {
     let usage = |message: String| Refusal::new(Code::UsageError, message);
     let (id, range) = match written.split_once('@') {
         Some((id, range)) => (id, Some(range)),

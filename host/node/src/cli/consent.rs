@@ -130,11 +130,7 @@ pub(crate) fn needed(review: Review) -> Output {
 }
 
 /// Shows the card and asks. `Ok` holds what was agreed to, in addition to `given`.
-pub(crate) fn ask(
-    session: &Session,
-    review: &Review,
-    given: &Consent,
-) -> Result<Consent, Refusal> {
+pub(crate) fn ask(session: &Session, review: &Review, given: &Consent) -> Result<Consent, Refusal> {
     session.printer.say(&review::card(review));
     let open: Vec<&AskView> = review.asks.iter().filter(|ask| !ask.granted).collect();
     let mut consent = Consent { review: Some(review.review), ..given.clone() };
@@ -177,10 +173,8 @@ fn resolve(ask: &AskView, place: &Place) -> Result<String, Refusal> {
         return Ok(ask.permission.clone());
     }
     let question = format!("Folder for {}:", review::permission(&ask.permission));
-    let folder = Text::new(&question)
-        .with_default(".")
-        .prompt()
-        .map_err(|error| not_answered(&error))?;
+    let folder =
+        Text::new(&question).with_default(".").prompt().map_err(|error| not_answered(&error))?;
     expand(&format!("{}={folder}", ask.permission.trim_end_matches('=')), place)
 }
 
@@ -226,10 +220,7 @@ mod tests {
             ("net=https://api.example.org/~x", "net=https://api.example.org/~x"),
             ("env=HOME=~", "env=HOME=~"),
             ("clock", "clock"),
-            (
-                "call=filesystem.read path=~/notes/**",
-                "call=filesystem.read path=/home/me/notes/**",
-            ),
+            ("call=filesystem.read path=~/notes/**", "call=filesystem.read path=/home/me/notes/**"),
         ] {
             assert_eq!(expand(written, &place()).unwrap(), expanded);
         }
@@ -242,7 +233,8 @@ mod tests {
         };
         let found = wanted(&["fuel=5", "memory-bytes=512MiB"]).unwrap();
         assert_eq!((found.fuel, found.memory_bytes), (Some(5), Some(512 << 20)));
-        for wrong in ["fuel", "fuel=", "fuel=-1", "fuel=99999999999GiB", "speed=5", "waiting=5GiB"] {
+        for wrong in ["fuel", "fuel=", "fuel=-1", "fuel=99999999999GiB", "speed=5", "waiting=5GiB"]
+        {
             assert_eq!(wanted(&[wrong]).unwrap_err().code, Code::UsageError, "{wrong}");
         }
     }

@@ -104,9 +104,10 @@ fn line(check: &Check) -> String {
     };
     let label = format!("{word}  {:<16} ", check.name);
     let body = wrap(&label, &clean_line(&check.says)).replacen(word, &styled(style, word), 1);
-    let fix = check.fix.as_deref().map(|fix| {
-        format!("{}\n", wrap(&format!("{:<22} → ", ""), &clean_line(fix)))
-    });
+    let fix = check
+        .fix
+        .as_deref()
+        .map(|fix| format!("{}\n", wrap(&format!("{:<22} → ", ""), &clean_line(fix))));
     format!("{body}\n{}", fix.unwrap_or_default())
 }
 
@@ -225,7 +226,9 @@ fn toolchains() -> Vec<Check> {
     let check = |(tool, what, fix): (&str, &str, &str)| {
         let found = folders.iter().map(|folder| folder.join(tool)).find(|file| file.is_file());
         let missing = || Check::warn(tool, format!("is not there; needed to build {what}"), fix);
-        found.map_or_else(missing, |file| Check::ok(tool, format!("{} builds {what}", file.display())))
+        found.map_or_else(missing, |file| {
+            Check::ok(tool, format!("{} builds {what}", file.display()))
+        })
     };
     tools.into_iter().map(check).collect()
 }

@@ -47,11 +47,10 @@ pub(crate) fn run(command: &ExplainCommand) -> Result<Output, Refusal> {
 }
 
 fn list() -> Output {
-    let rows = ALL.iter().map(|info| {
-        [info.number.to_owned(), (info.exit as u8).to_string(), info.title.to_owned()]
-    });
-    let codes: Vec<Value> =
-        ALL.iter().map(|info| document(*info, "meshhost.explain/1")).collect();
+    let rows = ALL
+        .iter()
+        .map(|info| [info.number.to_owned(), (info.exit as u8).to_string(), info.title.to_owned()]);
+    let codes: Vec<Value> = ALL.iter().map(|info| document(*info, "meshhost.explain/1")).collect();
     let exits: Vec<Value> = exit::TABLE
         .iter()
         .map(|(exit, meaning)| json!({"exit": *exit as u8, "meaning": meaning}))
@@ -77,8 +76,10 @@ fn document(info: CodeInfo, schema: &str) -> Value {
 
 fn not_found(wanted: &str) -> Refusal {
     let names = ALL.iter().flat_map(|info| [info.number, info.name]);
-    let hint = nearest(wanted, names)
-        .map_or_else(|| "`meshhost explain` lists all".to_owned(), |it| format!("did you mean {it}?"));
+    let hint = nearest(wanted, names).map_or_else(
+        || "`meshhost explain` lists all".to_owned(),
+        |it| format!("did you mean {it}?"),
+    );
     Refusal::new(Code::NotFound, format!("there is no code `{wanted}`; {hint}"))
 }
 

@@ -67,7 +67,8 @@ pub(crate) fn review() -> Review {
         capabilities: vec![capability()],
         notes: vec!["git.log is also offered by plugin other, which stays the default".to_owned()],
         changes: Vec::new(),
-        consent_command: "meshhost plugin install git --grant fs:ro=FOLDER --grant clock".to_owned(),
+        consent_command: "meshhost plugin install git --grant fs:ro=FOLDER --grant clock"
+            .to_owned(),
         inspection: json!({"is_command": false, "wit": "world git {}"}),
     }
 }

@@ -68,7 +68,10 @@ fn error(call: &CallReply) -> Option<Refusal> {
 
 fn log(call: &CallReply) -> String {
     let name = call.plugin.as_deref().map(clean_line).unwrap_or_default();
-    call.log.iter().map(|line| format!("{}\n", styled(DIM, &format!("[{name}] {}", clean_line(line))))).collect()
+    call.log
+        .iter()
+        .map(|line| format!("{}\n", styled(DIM, &format!("[{name}] {}", clean_line(line)))))
+        .collect()
 }
 
 /// What was denied during the call, each with the command that would grant it.

@@ -179,10 +179,7 @@ pub(crate) struct PreferCommand {
     name: PluginName,
 }
 
-pub(crate) async fn run(
-    command: PluginCommand,
-    session: &mut Session,
-) -> Result<Output, Refusal> {
+pub(crate) async fn run(command: PluginCommand, session: &mut Session) -> Result<Output, Refusal> {
     match command {
         PluginCommand::Install(command) => install(command, session).await,
         PluginCommand::Inspect(command) => inspect(command, session).await,
@@ -217,7 +214,11 @@ pub(crate) async fn run(
 /// A path has a slash or ends in `.wasm`; everything else is a component inside meshhost.
 pub(crate) fn source(written: &str, place: &Place) -> Result<Source, Refusal> {
     let is_file = written.contains('/') || written.ends_with(".wasm") || written == "~";
-    if is_file { place.absolute(written).map(Source::File) } else { Ok(Source::BuiltIn(written.to_owned())) }
+    if is_file {
+        place.absolute(written).map(Source::File)
+    } else {
+        Ok(Source::BuiltIn(written.to_owned()))
+    }
 }
 
 async fn install(command: InstallCommand, session: &mut Session) -> Result<Output, Refusal> {
@@ -376,9 +377,8 @@ fn changed(reply: Reply, what: &str) -> Result<Output, Refusal> {
         Reply::Review(asked) => Ok(consent::needed(*asked)),
         reply => plugin(reply, |view| {
             let notes = view.notes.iter().map(|note| format!("  note: {}\n", clean_line(note)));
-            let next = view.capabilities.first().map(|id| {
-                format!("  try: meshhost call {id} --help\n")
-            });
+            let next =
+                view.capabilities.first().map(|id| format!("  try: meshhost call {id} --help\n"));
             let serving = view.state == "serving";
             let next = next.filter(|_| serving).unwrap_or_default();
             format!("{}{}{next}", review::done(what, view), notes.collect::<String>())

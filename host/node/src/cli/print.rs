@@ -83,7 +83,6 @@ impl Printer {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "this module is the one that prints")]
 fn line(text: &str) -> io::Result<()> {
     let mut stdout = anstream::stdout().lock();
     stdout.write_all(text.as_bytes())?;

@@ -60,8 +60,7 @@ pub(crate) fn permissions(plugin: &PluginView) -> String {
     let ids: Vec<&str> = plugin.capabilities.iter().map(|id| id.as_str()).collect();
     rows(&mut text, "provides", or_nothing(ids.iter().map(|&id| id.to_owned())));
     if let Some(staged) = &plugin.staged {
-        let command =
-            format!("meshhost plugin update {} --approve --digest {staged}", plugin.name);
+        let command = format!("meshhost plugin update {} --approve --digest {staged}", plugin.name);
         rows(&mut text, "staged", [format!("an update waits for consent: {command}")]);
     }
     rows(&mut text, "note", plugin.notes.iter().map(|line| clean_line(line).into_owned()));
@@ -237,9 +236,6 @@ mod tests {
     #[test]
     fn a_change_is_one_line() {
         let text = plain(&done("is installed", &fixture::plugin()));
-        assert_eq!(
-            text,
-            "git 0.1.0 is installed: serving, may use 1 permission, 1 capability\n"
-        );
+        assert_eq!(text, "git 0.1.0 is installed: serving, may use 1 permission, 1 capability\n");
     }
 }

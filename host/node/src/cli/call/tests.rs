@@ -34,7 +34,9 @@ async fn a_call_carries_typed_input_and_the_working_folder() {
     assert_eq!(output.exit, Exit::Success);
     assert_eq!(output.text, "{\"commits\":2}\n");
     assert_eq!(output.json["schema"], "meshhost.call/1");
-    let [Request::Capabilities, Request::Call(call)] = asked.as_slice() else { panic!("{asked:?}") };
+    let [Request::Capabilities, Request::Call(call)] = asked.as_slice() else {
+        panic!("{asked:?}")
+    };
     assert_eq!(call.input, json!({"path": "/work/src", "limit": 5}));
     assert_eq!(call.timeout_ms, Some(120_000));
     assert_eq!(call.version, Some("^0.1".parse().unwrap()));
