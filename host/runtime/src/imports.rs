@@ -5,11 +5,21 @@
 //! goes through [`CallRecord::deny`], so that it is recorded once per call; every effect whose end
 //! must be known through [`CallRecord::begin_effect`].
 
-pub(crate) mod filesystem;
+pub(crate) mod blob;
+mod cli;
+mod clocks;
+mod config;
+mod filesystem;
+mod invoke;
+mod keyvalue;
+mod logging;
+mod random;
+mod sockets;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use wasmtime::component::{HasData, Linker, ResourceTable};
+use wasmtime_wasi::p2::pipe::MemoryInputPipe;
 
 use crate::{
     live::Rules,
@@ -33,19 +43,34 @@ impl Context {
     pub(crate) fn rules(&self) -> Arc<Rules> {
         self.call.grants.rules()
     }
+
+    /// How long the call may still run; zero when its deadline has passed.
+    pub(crate) fn remaining(&self) -> Duration {
+        let limit = Duration::from_millis(self.call.limits.deadline_ms);
+        limit.saturating_sub(self.call.started.elapsed())
+    }
 }
 
 /// What the host functions keep for one call between two of theirs.
 #[derive(Debug)]
 pub(crate) struct ImportState {
     context: Context,
+    insecure: random::InsecureState,
+    sockets: sockets::NoSockets,
+    stdin: MemoryInputPipe,
 }
 
 impl ImportState {
     /// The state at the start of a call.
     pub(crate) fn new(call: &Arc<Call>, record: &Arc<CallRecord>, shared: &Arc<Shared>) -> Self {
         let (call, record, shared) = (Arc::clone(call), Arc::clone(record), Arc::clone(shared));
-        Self { context: Context { call, record, shared } }
+        let context = Context { call, record, shared };
+        Self {
+            stdin: cli::standard_input(&context),
+            context,
+            insecure: random::InsecureState::default(),
+            sockets: sockets::NoSockets::default(),
+        }
     }
 }
 
@@ -56,12 +81,15 @@ pub(crate) struct View<'a> {
     pub(crate) context: &'a Context,
     /// What the guest holds.
     pub(crate) table: &'a mut ResourceTable,
+    /// The standard input, shared by every stream on it.
+    stdin: &'a MemoryInputPipe,
 }
 
 impl View<'_> {
     /// The view over a store's state.
     pub(crate) fn of(state: &mut HostState) -> View<'_> {
-        View { context: &state.imports.context, table: &mut state.table }
+        let ImportState { context, stdin, .. } = &state.imports;
+        View { context, stdin, table: &mut state.table }
     }
 }
 
@@ -78,7 +106,16 @@ impl HasData for Imports {
 /// When two modules define the same name: a defect of this crate.
 pub(crate) fn link_all(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     link_io(linker)?;
-    filesystem::link(linker)
+    clocks::link(linker)?;
+    random::link(linker)?;
+    filesystem::link(linker)?;
+    sockets::link(linker)?;
+    cli::link(linker)?;
+    keyvalue::link(linker)?;
+    config::link(linker)?;
+    logging::link(linker)?;
+    blob::link(linker)?;
+    invoke::link(linker)
 }
 
 /// `wasi:io`: errors, polls and streams over the resources that the other modules make.

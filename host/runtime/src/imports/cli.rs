@@ -1,0 +1,225 @@
+//! `wasi:cli`: what a command line program finds around it. The environment holds the granted
+//! variables and nothing else; arguments and standard input are those of a command, else empty;
+//! standard output is kept up to the grant for commands, else dropped; standard error is log text
+//! up to the grant, the rest counted and dropped. There is never a terminal and no working folder
+//! of the node's.
+
+use bytes::Bytes;
+use wasmtime::component::{Linker, Resource};
+use wasmtime_wasi::p2::{
+    DynInputStream, DynOutputStream, OutputStream, Pollable, StreamError, StreamResult,
+    bindings::cli::{
+        environment, exit, stderr, stdin, stdout,
+        terminal_input::{self, TerminalInput},
+        terminal_output::{self, TerminalOutput},
+        terminal_stderr, terminal_stdin, terminal_stdout,
+    },
+    pipe::MemoryInputPipe,
+};
+
+use super::{Context, Imports, View};
+use crate::state::{HostState, Stop};
+
+/// Bytes that one write may hold.
+const WRITE_BYTES_MAX: usize = 64 * 1024;
+
+/// Links `wasi:cli`, all but `run`, which is a guest's export.
+///
+/// # Errors
+/// When the names are linked already.
+pub(super) fn link(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
+    let options = exit::LinkOptions::default();
+    environment::add_to_linker::<_, Imports>(linker, View::of)?;
+    exit::add_to_linker::<_, Imports>(linker, &options, View::of)?;
+    stdin::add_to_linker::<_, Imports>(linker, View::of)?;
+    stdout::add_to_linker::<_, Imports>(linker, View::of)?;
+    stderr::add_to_linker::<_, Imports>(linker, View::of)?;
+    terminal_input::add_to_linker::<_, Imports>(linker, View::of)?;
+    terminal_output::add_to_linker::<_, Imports>(linker, View::of)?;
+    terminal_stdin::add_to_linker::<_, Imports>(linker, View::of)?;
+    terminal_stdout::add_to_linker::<_, Imports>(linker, View::of)?;
+    terminal_stderr::add_to_linker::<_, Imports>(linker, View::of)
+}
+
+impl environment::Host for View<'_> {
+    fn get_environment(&mut self) -> wasmtime::Result<Vec<(String, String)>> {
+        Ok(self.context.rules().grants.environment.clone())
+    }
+
+    fn get_arguments(&mut self) -> wasmtime::Result<Vec<String>> {
+        let Some(command) = &self.context.call.command else { return Ok(Vec::new()) };
+        let name = std::iter::once(self.context.call.plugin.to_string());
+        Ok(name.chain(command.arguments.iter().cloned()).collect())
+    }
+
+    fn initial_cwd(&mut self) -> wasmtime::Result<Option<String>> {
+        Ok(None)
+    }
+}
+
+impl exit::Host for View<'_> {
+    fn exit(&mut self, status: Result<(), ()>) -> wasmtime::Result<()> {
+        Err(Stop::Exit(u8::from(status.is_err())).into())
+    }
+
+    fn exit_with_code(&mut self, code: u8) -> wasmtime::Result<()> {
+        Err(Stop::Exit(code).into())
+    }
+}
+
+impl stdin::Host for View<'_> {
+    fn get_stdin(&mut self) -> wasmtime::Result<Resource<DynInputStream>> {
+        let stream: DynInputStream = Box::new(self.stdin.clone());
+        Ok(self.table.push(stream)?)
+    }
+}
+
+impl stdout::Host for View<'_> {
+    fn get_stdout(&mut self) -> wasmtime::Result<Resource<DynOutputStream>> {
+        let stream: DynOutputStream = Box::new(Stdout { context: self.context.clone() });
+        Ok(self.table.push(stream)?)
+    }
+}
+
+impl stderr::Host for View<'_> {
+    fn get_stderr(&mut self) -> wasmtime::Result<Resource<DynOutputStream>> {
+        let context = self.context.clone();
+        let stream: DynOutputStream = Box::new(Stderr { context, begun: Vec::new() });
+        Ok(self.table.push(stream)?)
+    }
+}
+
+/// The standard input of a call: whole, shared by every stream that the guest opens on it.
+pub(super) fn standard_input(context: &Context) -> MemoryInputPipe {
+    let command = context.call.command.as_ref();
+    MemoryInputPipe::new(command.map(|command| command.stdin.clone()).unwrap_or_default())
+}
+
+struct Stdout {
+    context: Context,
+}
+
+#[async_trait::async_trait]
+impl Pollable for Stdout {
+    async fn ready(&mut self) {}
+}
+
+impl OutputStream for Stdout {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        if self.context.call.command.is_none() {
+            return Ok(());
+        }
+        let granted = self.context.rules().grants.stdout_bytes;
+        if granted == 0 {
+            let wanted = Some("stdout=64KiB".to_owned());
+            self.context.record.deny(wanted, "wasi:cli/stdout#get-stdout", "");
+        }
+        let result = self.context.record.write_stdout(&bytes, granted);
+        result.map_err(|stop| StreamError::Trap(stop.into()))
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        Ok(WRITE_BYTES_MAX)
+    }
+}
+
+struct Stderr {
+    context: Context,
+    /// The bytes of a character whose end has not been written yet: three at most.
+    begun: Vec<u8>,
+}
+
+#[async_trait::async_trait]
+impl Pollable for Stderr {
+    async fn ready(&mut self) {}
+}
+
+impl OutputStream for Stderr {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        self.begun.extend_from_slice(&bytes);
+        let text = take_text(&mut self.begun);
+        self.context.log("wasi:cli/stderr#get-stderr", &text);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        Ok(WRITE_BYTES_MAX)
+    }
+}
+
+/// Takes the text out of `bytes` and leaves the start of a character that is not whole yet.
+fn take_text(bytes: &mut Vec<u8>) -> String {
+    let whole = match std::str::from_utf8(bytes) {
+        Err(error) if error.error_len().is_none() => error.valid_up_to(),
+        Ok(_) | Err(_) => bytes.len(),
+    };
+    let rest = bytes.split_off(whole);
+    let text = String::from_utf8_lossy(bytes).into_owned();
+    *bytes = rest;
+    text
+}
+
+impl terminal_input::Host for View<'_> {}
+
+impl terminal_input::HostTerminalInput for View<'_> {
+    fn drop(&mut self, terminal: Resource<TerminalInput>) -> wasmtime::Result<()> {
+        self.table.delete(terminal)?;
+        Ok(())
+    }
+}
+
+impl terminal_output::Host for View<'_> {}
+
+impl terminal_output::HostTerminalOutput for View<'_> {
+    fn drop(&mut self, terminal: Resource<TerminalOutput>) -> wasmtime::Result<()> {
+        self.table.delete(terminal)?;
+        Ok(())
+    }
+}
+
+impl terminal_stdin::Host for View<'_> {
+    fn get_terminal_stdin(&mut self) -> wasmtime::Result<Option<Resource<TerminalInput>>> {
+        Ok(None)
+    }
+}
+
+impl terminal_stdout::Host for View<'_> {
+    fn get_terminal_stdout(&mut self) -> wasmtime::Result<Option<Resource<TerminalOutput>>> {
+        Ok(None)
+    }
+}
+
+impl terminal_stderr::Host for View<'_> {
+    fn get_terminal_stderr(&mut self) -> wasmtime::Result<Option<Resource<TerminalOutput>>> {
+        Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_character_written_in_two_pieces_is_one() {
+        let mut begun = "a\u{e4}".as_bytes()[..2].to_vec();
+        assert_eq!(take_text(&mut begun), "a");
+        begun.push("\u{e4}".as_bytes()[1]);
+        assert_eq!(take_text(&mut begun), "\u{e4}");
+        assert!(begun.is_empty());
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_replaced_and_not_kept() {
+        let mut begun = vec![0xff, b'a', 0xc3, 0x28];
+        assert_eq!(take_text(&mut begun), "\u{fffd}a\u{fffd}(");
+        assert!(begun.is_empty());
+    }
+}
