@@ -15,7 +15,7 @@ use std::{
 };
 
 use meshhost_core::{
-    grant::{EffectiveGrants, FolderGrant},
+    grant::{EffectiveGrants, FolderGrant, executes_for_others, may_hold_executed},
     permission::FolderMode,
 };
 use rustix::{
@@ -106,6 +106,23 @@ impl Folder {
     /// Whether this file or folder is one that no grant reaches.
     pub(crate) fn excludes(&self, identity: Excluded) -> bool {
         self.excluded.contains(&identity)
+    }
+
+    /// Whether writing leaves this path out: it is one through which others execute, and the
+    /// grant does not include those. The path is the real one below the folder.
+    pub(crate) fn leaves_out(&self, path: &[String]) -> bool {
+        self.mode() == FolderMode::Rw && executes_for_others(self.components(path))
+    }
+
+    /// Whether a directory that is moved to or from this path may bring such a path along.
+    pub(crate) fn leaves_out_what_is_moved_to(&self, path: &[String]) -> bool {
+        self.leaves_out(path)
+            || (self.mode() == FolderMode::Rw && may_hold_executed(self.components(path)))
+    }
+
+    fn components<'a>(&'a self, path: &'a [String]) -> impl Iterator<Item = &'a str> + Clone {
+        let own = self.grant.host.split('/').filter(|name| !name.is_empty());
+        own.chain(path.iter().map(String::as_str))
     }
 
     /// Whether the operator took the grant back.

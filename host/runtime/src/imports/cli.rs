@@ -28,9 +28,8 @@ const WRITE_BYTES_MAX: usize = 64 * 1024;
 /// # Errors
 /// When the names are linked already.
 pub(super) fn link(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
-    let options = exit::LinkOptions::default();
     environment::add_to_linker::<_, Imports>(linker, View::of)?;
-    exit::add_to_linker::<_, Imports>(linker, &options, View::of)?;
+    exit::add_to_linker::<_, Imports>(linker, View::of)?;
     stdin::add_to_linker::<_, Imports>(linker, View::of)?;
     stdout::add_to_linker::<_, Imports>(linker, View::of)?;
     stderr::add_to_linker::<_, Imports>(linker, View::of)?;

@@ -12,7 +12,6 @@
 mod access;
 mod failure;
 mod listing;
-mod names;
 mod node;
 mod stream;
 mod walk;

@@ -4,6 +4,7 @@
 
 use meshhost_core::{
     code::Code,
+    decide,
     id::CapabilityId,
     limits::LimitKind,
     outcome::{Outcome, Refusal},
@@ -74,8 +75,8 @@ impl Context {
             self.record.reach(LimitKind::CallDepth);
             return Err(denied(Code::LimitCallDepth, "plugins call plugins too deeply"));
         }
-        if !self.may_call(&id, &input) {
-            self.record.deny(Some(format!("call={id}")), FUNCTION, id.as_str());
+        if let Err(missing) = decide::call(&self.rules().grants.calls, &id.folded(), &input) {
+            self.record.deny(missing.permission, FUNCTION, &missing.target);
             let message = format!("calling {id} with these arguments is not granted");
             return Err(denied(Code::PermissionDenied, &message));
         }

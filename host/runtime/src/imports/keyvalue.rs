@@ -159,11 +159,7 @@ impl store::Host for View<'_> {
 }
 
 impl store::HostBucket for View<'_> {
-    async fn get(
-        &mut self,
-        bucket: Resource<Bucket>,
-        key: String,
-    ) -> StoreResult<Option<Vec<u8>>> {
+    async fn get(&mut self, bucket: Resource<Bucket>, key: String) -> StoreResult<Option<Vec<u8>>> {
         self.context.key_value_quota("store#[method]bucket.get")?;
         let bucket = self.bucket(&bucket)?;
         self.context.value(&bucket, &key).await

@@ -5,7 +5,7 @@
 //! As no socket is ever made, the functions on sockets are those of wasmtime-wasi with nothing to
 //! work on.
 
-use wasmtime::component::{HasData, Linker, Resource};
+use wasmtime::component::{Linker, Resource};
 use wasmtime_wasi::{
     p2::{
         DynPollable, Network, SocketError, SocketResult, TcpSocket, UdpSocket,
@@ -28,7 +28,7 @@ use crate::state::{HostState, Stop};
 /// When the names are linked already.
 pub(super) fn link(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     let options = network::LinkOptions::default();
-    network::add_to_linker::<_, WasiSockets>(linker, &options, no_sockets)?;
+    network::add_to_linker::<_, Imports>(linker, &options, View::of)?;
     instance_network::add_to_linker::<_, WasiSockets>(linker, no_sockets)?;
     tcp::add_to_linker::<_, WasiSockets>(linker, no_sockets)?;
     udp::add_to_linker::<_, WasiSockets>(linker, no_sockets)?;
@@ -58,6 +58,27 @@ impl View<'_> {
     }
 }
 
+impl network::Host for View<'_> {
+    fn convert_error_code(&mut self, error: SocketError) -> wasmtime::Result<ErrorCode> {
+        error.downcast()
+    }
+
+    fn network_error_code(
+        &mut self,
+        _: Resource<wasmtime::Error>,
+    ) -> wasmtime::Result<Option<ErrorCode>> {
+        Ok(None)
+    }
+}
+
+/// The network itself is only a name for what is then denied.
+impl network::HostNetwork for View<'_> {
+    fn drop(&mut self, network: Resource<Network>) -> wasmtime::Result<()> {
+        self.table.delete(network)?;
+        Ok(())
+    }
+}
+
 impl tcp_create_socket::Host for View<'_> {
     fn create_tcp_socket(&mut self, _: IpAddressFamily) -> SocketResult<Resource<TcpSocket>> {
         Err(self.deny_socket("wasi:sockets/tcp-create-socket#create-tcp-socket", ""))
@@ -65,10 +86,7 @@ impl tcp_create_socket::Host for View<'_> {
 }
 
 impl udp_create_socket::Host for View<'_> {
-    async fn create_udp_socket(
-        &mut self,
-        _: IpAddressFamily,
-    ) -> SocketResult<Resource<UdpSocket>> {
+    async fn create_udp_socket(&mut self, _: IpAddressFamily) -> SocketResult<Resource<UdpSocket>> {
         Err(self.deny_socket("wasi:sockets/udp-create-socket#create-udp-socket", ""))
     }
 }

@@ -136,9 +136,8 @@ impl BlobHandles for BlobTable<'_> {
         };
         let handle = self.store.data_mut().table.push(blob).map_err(handles)?;
         let lowered = handle.try_into_resource_any(&mut self.store);
-        lowered.map_err(|_| {
-            ConvertError::new(Code::HostFault, "a blob could not be given".to_owned())
-        })
+        lowered
+            .map_err(|_| ConvertError::new(Code::HostFault, "a blob could not be given".to_owned()))
     }
 
     fn lift(&mut self, handle: ResourceAny) -> Result<Digest, ConvertError> {
@@ -159,9 +158,8 @@ impl BlobHandles for BlobTable<'_> {
             Some(bytes) if bytes.len() as u64 <= bytes_max => Ok(bytes.to_vec()),
             _ => {
                 let length = known.length;
-                let message = format!(
-                    "a list may hold {bytes_max} bytes and the blob {digest} has {length}"
-                );
+                let message =
+                    format!("a list may hold {bytes_max} bytes and the blob {digest} has {length}");
                 Err(ConvertError::new(Code::LimitList, message))
             }
         }

@@ -12,7 +12,6 @@ use super::{
         NewTimestamp, OpenFlags,
     },
     failure::{Denied, Failure},
-    names::{is_executed_by_others, leads_to_executed},
     walk::{Directory, Place, check_reachable, target_stays_inside},
 };
 use crate::live::{Folder, number};
@@ -225,8 +224,7 @@ impl Directory {
         onto.check_mutable()?;
         let is_directory = FileType::from_raw_mode(from.look()?.st_mode) == FileType::Directory;
         for place in [&from, &onto] {
-            let leads = is_directory && leads_to_executed(&place.path);
-            if place.folder().mode() == FolderMode::Rw && leads {
+            if is_directory && place.folder().leaves_out_what_is_moved_to(&place.path) {
                 return Err(Failure::denied(Denied::Execute));
             }
         }
@@ -372,9 +370,8 @@ fn open_file(
 
 /// Whether the guest may write below this directory at all, for `get-flags`.
 pub(super) fn directory_flags(directory: &Directory) -> DescriptorFlags {
-    let writable = directory.folder.mode() != FolderMode::Ro
-        && (directory.folder.mode() == FolderMode::RwExec
-            || !is_executed_by_others(&directory.path));
+    let folder = &directory.folder;
+    let writable = folder.mode() != FolderMode::Ro && !folder.leaves_out(&directory.path);
     if writable {
         DescriptorFlags::READ | DescriptorFlags::MUTATE_DIRECTORY
     } else {

@@ -18,7 +18,6 @@ use rustix::{
 use super::{
     bindings::wasi::filesystem::types::ErrorCode,
     failure::{Denied, Failure},
-    names::is_executed_by_others,
 };
 use crate::live::{Excluded, Folder, SEARCH};
 
@@ -204,7 +203,7 @@ impl Place<'_> {
     /// writing, the name is not one through which others execute, and it is not out of reach.
     pub(super) fn check_mutable(&self) -> Result<(), Failure> {
         self.directory.check_writable()?;
-        if self.folder().mode() == FolderMode::Rw && is_executed_by_others(&self.path) {
+        if self.folder().leaves_out(&self.path) {
             return Err(Failure::denied(Denied::Execute));
         }
         match self.look() {
