@@ -10,6 +10,7 @@ mod cli;
 mod clocks;
 mod config;
 mod filesystem;
+mod http;
 mod invoke;
 mod keyvalue;
 mod logging;
@@ -55,6 +56,7 @@ impl Context {
 #[derive(Debug)]
 pub(crate) struct ImportState {
     context: Context,
+    http: http::HttpState,
     insecure: random::InsecureState,
     sockets: sockets::NoSockets,
     stdin: MemoryInputPipe,
@@ -67,6 +69,7 @@ impl ImportState {
         let context = Context { call, record, shared };
         Self {
             stdin: cli::standard_input(&context),
+            http: http::HttpState::new(&context),
             context,
             insecure: random::InsecureState::default(),
             sockets: sockets::NoSockets::default(),
@@ -109,6 +112,7 @@ pub(crate) fn link_all(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     clocks::link(linker)?;
     random::link(linker)?;
     filesystem::link(linker)?;
+    http::link(linker)?;
     sockets::link(linker)?;
     cli::link(linker)?;
     keyvalue::link(linker)?;
