@@ -19,8 +19,8 @@ use http_body_util::BodyExt;
 use meshhost_core::{decide, limits::MIB, network::NetworkRule};
 use wasmtime::component::Linker;
 use wasmtime_wasi_http::{
-    Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttp, WasiHttpCtx,
-    WasiHttpCtxView, WasiHttpHooks,
+    Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttp, WasiHttpCtx, WasiHttpCtxView,
+    WasiHttpHooks,
     p2::bindings::{
         LinkOptions,
         http::{outgoing_handler, types},
@@ -157,10 +157,7 @@ impl Times {
 
 impl Context {
     /// Decides a request by its own target, and records it when it is not granted.
-    fn decide_request(
-        &self,
-        request: &Request<WasiBody>,
-    ) -> Result<(NetworkRule, Target), Error> {
+    fn decide_request(&self, request: &Request<WasiBody>) -> Result<(NetworkRule, Target), Error> {
         let uri = request.uri();
         let path = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
         if path.len() > PATH_BYTES_MAX {
