@@ -23,3 +23,8 @@ pub mod purge;
 pub mod sign;
 pub mod time;
 pub mod verify;
+
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod vectors;

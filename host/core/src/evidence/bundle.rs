@@ -117,7 +117,7 @@ fn root_hash(hashes: impl Iterator<Item = Hash>) -> Hash {
 }
 
 /// What the signature of a bundle covers.
-fn header(bundle: &Value) -> Value {
+pub(super) fn header(bundle: &Value) -> Value {
     let mut header = Map::new();
     for name in ["canonicalization", "created_at", "host_id", "protocol_version", "root_hash"] {
         header.insert(name.to_owned(), bundle.get(name).cloned().unwrap_or_default());

@@ -170,4 +170,4 @@ pub(crate) fn write_u64(number: u64, out: &mut String) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

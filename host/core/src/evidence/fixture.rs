@@ -1,0 +1,213 @@
+//! A small store in memory for tests: sealed events of a few correlations, as rows.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{
+    call::{Commitment, Decision, End, Origin, Provider, decided, ended},
+    chain::{Sealed, Sealer},
+    event::{Context, Correlation, Draft, EventType, Reason, Salt, Stamp, outcome_word},
+    fact::Facts,
+    hash::Hash,
+    lifecycle,
+    sign::{SignedHead, Signer},
+    time::Timestamp,
+    verify::Row,
+};
+use crate::{
+    code::Code,
+    id::{Digest, HostId},
+    invocation::{EntranceKind, Subject},
+    limits::Usage,
+    outcome::{DeniedAccess, OutcomeKind},
+};
+
+pub(super) fn host_id() -> HostId {
+    "node-1".parse().unwrap()
+}
+
+pub(super) fn signer() -> Signer {
+    Signer::from_seed(&[7; 32])
+}
+
+pub(super) fn stamp(number: u64) -> Stamp {
+    let mut salt = [0; 16];
+    salt[8..].copy_from_slice(&number.to_be_bytes());
+    Stamp {
+        event_id: format!("event-{number}"),
+        at: Timestamp::from_micros(1_700_000_000_000_000 + i64::try_from(number).unwrap()),
+        salt: Salt::new(salt),
+    }
+}
+
+pub(super) fn subject() -> Subject {
+    Subject { id: "local:müller".to_owned(), kind: "user".to_owned(), verified: true }
+}
+
+pub(super) fn context(invocation: &str, correlation: &str) -> Arc<Context> {
+    let mut correlation = Correlation::new(correlation.parse().unwrap());
+    correlation.causation_id = Some("caller\"1".parse().unwrap());
+    Arc::new(Context {
+        host_id: host_id(),
+        invocation_id: invocation.parse().unwrap(),
+        capability_id: "git.log".parse().unwrap(),
+        capability_version: Some("0.1.0".into()),
+        correlation,
+        subject: subject(),
+    })
+}
+
+pub(super) fn origin(salt: &Salt) -> Origin {
+    Origin {
+        entrance: EntranceKind::CommandLine,
+        depth: 1,
+        provider: Some(Provider {
+            plugin: "git".parse().unwrap(),
+            component: Digest::of(b"component"),
+            manifest: None,
+            grants: Digest::of(b"grants"),
+        }),
+        input: Some(Commitment::new(salt, "{}")),
+    }
+}
+
+/// The drafts of one call that runs and ends.
+pub(super) fn call(number: u64, correlation: &str) -> Vec<Draft> {
+    let context = context(&format!("call-{number}"), correlation);
+    let begin = stamp(number * 10);
+    let origin = origin(&begin.salt);
+    let mut drafts = decided(&context, &origin, Decision::Run, None, begin, || stamp(0));
+    let failed = number % 3 == 0;
+    let denied = [DeniedAccess {
+        permission: Some("fs:ro=/home/secret".to_owned()),
+        function: "wasi:filesystem/types#open-at".to_owned(),
+        target: "/home/secret".to_owned(),
+    }];
+    let end = End {
+        outcome: if failed { OutcomeKind::Failure } else { OutcomeKind::Success },
+        reason: failed.then(|| Reason::new(Code::Trap)),
+        usage: Usage { fuel: u64::MAX, wall_us: 12, ..Usage::default() },
+        output: Some(Commitment::new(&stamp(number * 10 + 1).salt, "null")),
+        output_valid: true,
+        denied: if failed { &denied } else { &[] },
+        guest_text_bytes: 5,
+    };
+    drafts.push(ended(&context, stamp(number * 10 + 1), end));
+    drafts
+}
+
+/// The columns of one row, owned so that tests can change them.
+#[derive(Debug, Clone)]
+pub(super) struct OwnedRow {
+    pub(super) sequence: u64,
+    pub(super) columns: BTreeMap<&'static str, Option<String>>,
+}
+
+impl OwnedRow {
+    fn of(event: &Sealed) -> Self {
+        let columns = [
+            ("json", Some(event.json.clone())),
+            ("event_id", Some(event.event_id.clone())),
+            ("event_type", Some(event.event_type.to_string())),
+            ("invocation_id", Some(event.invocation_id.to_string())),
+            ("capability_id", Some(event.capability_id.to_string())),
+            ("correlation_id", Some(event.correlation_id.to_string())),
+            ("timestamp", Some(event.timestamp.clone())),
+            ("outcome", event.outcome.map(|outcome| outcome_word(outcome).to_owned())),
+            ("prev_hash", event.prev_hash.map(|hash| hash.to_string())),
+            ("content_hash", Some(event.content_hash.to_string())),
+        ];
+        Self { sequence: event.sequence, columns: columns.into() }
+    }
+
+    pub(super) fn row(&self) -> Row<'_> {
+        let column = |name| self.columns.get(name).and_then(Option::as_deref);
+        let text = |name| column(name).unwrap_or_default();
+        Row {
+            sequence: self.sequence,
+            json: text("json"),
+            event_id: text("event_id"),
+            event_type: text("event_type"),
+            invocation_id: text("invocation_id"),
+            capability_id: text("capability_id"),
+            correlation_id: text("correlation_id"),
+            timestamp: text("timestamp"),
+            outcome: column("outcome"),
+            prev_hash: column("prev_hash"),
+            content_hash: text("content_hash"),
+        }
+    }
+}
+
+/// A store: rows, heads of the correlations, and the head signed at its end.
+#[derive(Debug, Clone)]
+pub(super) struct Store {
+    pub(super) rows: Vec<OwnedRow>,
+    pub(super) events: Vec<Sealed>,
+    pub(super) heads: BTreeMap<String, (u64, Hash)>,
+    pub(super) signed: Vec<SignedHead>,
+    pub(super) root: Hash,
+}
+
+impl Store {
+    /// A store of `events` events (two for each call, one of the node itself now and then),
+    /// sealed in groups of different sizes, with a head signed at the end and in the middle.
+    pub(super) fn of(events: usize) -> Self {
+        let mut drafts = Vec::new();
+        for number in 1.. {
+            if drafts.len() >= events {
+                break;
+            }
+            drafts.extend(call(number, &format!("work-{}", number % 7)));
+            if number % 5 == 0 {
+                let act = format!("act-{number}").parse().unwrap();
+                let facts = Facts::new().text("plugin", "git");
+                let kind = EventType::PluginInstalled;
+                let stamp = stamp(number * 10 + 2);
+                drafts.push(
+                    lifecycle::event(&host_id(), act, subject(), stamp, kind, facts).unwrap(),
+                );
+            }
+        }
+        drafts.truncate(events);
+        Self::sealed(drafts)
+    }
+
+    pub(super) fn sealed(drafts: Vec<Draft>) -> Self {
+        let mut sealer = Sealer::default();
+        let mut store = Self {
+            rows: Vec::new(),
+            events: Vec::new(),
+            heads: BTreeMap::new(),
+            signed: Vec::new(),
+            root: sealer.root(),
+        };
+        let mut drafts = drafts.into_iter().peekable();
+        for size in (1..).map(|group| group % 9 + 1) {
+            let mut group = sealer.group();
+            for draft in drafts.by_ref().take(size) {
+                let correlation = draft.context.correlation.correlation_id.as_str();
+                let stored = store.heads.get(correlation).map(|(_, hash)| *hash);
+                group.seal(draft, stored).unwrap();
+            }
+            store.events.extend(group.events().iter().cloned());
+            let heads =
+                group.heads().map(|(id, head)| (id.to_string(), (head.sequence, head.hash)));
+            store.heads.extend(heads);
+            assert!(sealer.commit(group));
+            if drafts.peek().is_none() {
+                break;
+            }
+            if store.signed.is_empty() {
+                store.signed.push(head(sealer.sequence(), sealer.root()));
+            }
+        }
+        store.signed.push(head(sealer.sequence(), sealer.root()));
+        store.rows = store.events.iter().map(OwnedRow::of).collect();
+        store.root = sealer.root();
+        store
+    }
+}
+
+pub(super) fn head(sequence: u64, root: Hash) -> SignedHead {
+    SignedHead::sign(&signer(), &host_id(), sequence, root, Timestamp::from_micros(1))
+}
