@@ -1,1 +1,58 @@
-fn main() {}
+//! `cargo xtask`: what a clone needs besides cargo. One module per subcommand.
+
+mod embed;
+mod guests;
+mod install;
+mod say;
+mod setup;
+mod tools;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Tasks of this workspace.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", version)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Install what this machine lacks to build the guests, and say what was done.
+    Setup {
+        /// Do not ask before installing system packages.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Build every component to target/guests/NAME.wasm.
+    Guests {
+        /// Only these.
+        #[arg(long, value_name = "NAME")]
+        only: Vec<String>,
+    },
+    /// Build the optimised binary, with the first-party components inside, and put it in place.
+    Install {
+        /// The folder to put it into, instead of cargo's own.
+        #[arg(long, value_name = "FOLDER")]
+        to: Option<PathBuf>,
+    },
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().task {
+        Task::Setup { yes } => setup::run(yes),
+        Task::Guests { only } => guests::run(&only),
+        Task::Install { to } => install::run(to),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say::error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -17,7 +17,7 @@ meshhost_sdk::plugin!({
     with: { "meshhost:blob/types@0.1.0": meshhost_sdk::blob::types },
 });
 
-pub use exports::meshhost::filesystem::files;
+pub use bindings::exports::meshhost::filesystem::files;
 use files::{Contents, Entry, Error, Existing, Form, Guest, LineMatches, Listing, Paths};
 use meshhost_sdk::blob::Blob;
 

@@ -7,13 +7,13 @@
 //!
 //! struct Plugin;
 //!
-//! impl exports::acme::weather::api::Guest for Plugin {
+//! impl bindings::exports::acme::weather::api::Guest for Plugin {
 //!     fn current(place: String) -> Result<f64, String> {
 //!         Err(format!("no weather for {place}"))
 //!     }
 //! }
 //!
-//! export!(Plugin);
+//! export!(Plugin with_types_in bindings);
 //! ```
 //!
 //! Files, time and the like come from `std`: it speaks WASI. What the operator did not grant
@@ -28,7 +28,8 @@ pub mod path;
 #[doc(hidden)]
 pub use wit_bindgen;
 
-/// Makes the types of a WIT world, and `export!`, which names the type that implements it.
+/// Makes the types of a WIT world, as module `bindings`, and `export!`, which names the type that
+/// implements it.
 ///
 /// Takes what `wit_bindgen::generate!` takes; paths are relative to the plugin's `Cargo.toml`. A
 /// world that uses blobs shares the types of this crate by
@@ -45,7 +46,7 @@ macro_rules! plugin {
                 $($option)*
             });
         }
-        #[allow(unused_imports, reason = "a world may export functions only")]
-        use bindings::{export, exports};
+        #[allow(unused_imports, reason = "native builds export nothing")]
+        use bindings::export;
     };
 }

@@ -1,0 +1,154 @@
+//! `cargo xtask guests`: builds every component to `target/guests/NAME.wasm`, with its manifest
+//! and its documentation inside. What has not changed is not built again.
+
+mod build;
+mod inputs;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+
+use crate::{embed, say, tools};
+
+/// The world that a component with WIT of its own implements.
+const WORLD: &str = "provider";
+
+/// One component to build.
+#[derive(Debug)]
+pub(crate) struct Guest {
+    /// Its name: the folder's.
+    name: String,
+    /// Its source.
+    folder: PathBuf,
+    /// What it is written in.
+    language: Language,
+    /// Shipped inside the binary, and not only a fixture of the tests.
+    first_party: bool,
+}
+
+/// What a component is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Language {
+    /// A package of the Cargo workspace in the folder above.
+    Rust,
+    /// `app.py`, with its world in `wit/`.
+    Python,
+    /// `component.wat`, text of a whole component.
+    Text,
+}
+
+/// Builds all of them, or those named.
+pub(crate) fn run(only: &[String]) -> anyhow::Result<()> {
+    let mut guests = find()?;
+    let known: BTreeSet<_> = guests.iter().map(|guest| guest.name.clone()).collect();
+    if let Some(unknown) = only.iter().find(|name| !known.contains(*name)) {
+        let known: Vec<_> = known.into_iter().collect();
+        bail!("no component {unknown:?}; there are {}", known.join(", "));
+    }
+    guests.retain(|guest| only.is_empty() || only.contains(&guest.name));
+    build_all(&guests)
+}
+
+/// Builds what the binary carries.
+pub(crate) fn run_first_party() -> anyhow::Result<()> {
+    let mut guests = find()?;
+    guests.retain(|guest| guest.first_party);
+    build_all(&guests)
+}
+
+fn build_all(guests: &[Guest]) -> anyhow::Result<()> {
+    let folder = tools::guests_folder();
+    fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
+    let shared = inputs::shared()?;
+    for (number, guest) in guests.iter().enumerate() {
+        let step = format!("[{}/{}] {}", number + 1, guests.len(), guest.name);
+        let wasm = folder.join(format!("{}.wasm", guest.name));
+        let stamp = folder.join(format!(".{}.inputs", guest.name));
+        let inputs = inputs::of(guest, &shared)?;
+        if wasm.exists() && fs::read_to_string(&stamp).is_ok_and(|old| old == inputs) {
+            say::line(format!("{step}: unchanged"));
+            continue;
+        }
+        say::line(format!("{step}: building ({:?})", guest.language));
+        let begun = Instant::now();
+        let bytes = finished(guest).with_context(|| format!("build {}", guest.name))?;
+        fs::write(&wasm, &bytes).with_context(|| format!("write {}", wasm.display()))?;
+        fs::write(&stamp, &inputs).with_context(|| format!("write {}", stamp.display()))?;
+        let seconds = begun.elapsed().as_secs_f64();
+        say::line(format!("{step}: {} KiB in {seconds:.1} s", bytes.len() / 1024));
+    }
+    say::line(format!("Components: {}", folder.display()));
+    Ok(())
+}
+
+/// The component with manifest and documentation inside.
+fn finished(guest: &Guest) -> anyhow::Result<Vec<u8>> {
+    let component = build::component(guest)?;
+    let manifest = guest.folder.join("plugin.toml");
+    let manifest = manifest.exists().then(|| fs::read_to_string(&manifest)).transpose()?;
+    let docs = documentation(guest)?;
+    Ok(embed::embed(&component, manifest.as_deref(), docs.as_deref()))
+}
+
+/// The doc comments of the contract with the component's name, or of its own WIT; nothing when it
+/// has neither.
+fn documentation(guest: &Guest) -> anyhow::Result<Option<String>> {
+    let wit = tools::root().join("wit");
+    let own = guest.folder.join("wit");
+    let contract = subfolders(&wit.join(&guest.name))?;
+    if contract.is_empty() && !own.exists() {
+        return Ok(None);
+    }
+    let world = own.exists().then_some(WORLD);
+    // Blobs first: the others use them.
+    let folders = subfolders(&wit.join("blob"))?.into_iter().chain(contract);
+    let folders: Vec<_> = folders.chain(world.map(|_| own)).collect();
+    let folders: Vec<_> = folders.iter().map(PathBuf::as_path).collect();
+    embed::docs_of_wit(&folders, world).map(Some)
+}
+
+/// Every component of the repository, shipped ones first, by name.
+fn find() -> anyhow::Result<Vec<Guest>> {
+    let mut guests = Vec::new();
+    for (place, first_party) in [("plugins", true), ("tests/guests", false)] {
+        for folder in subfolders(&tools::root().join(place))? {
+            let Some(language) = language(&folder, first_party) else { continue };
+            let Some(name) = folder.file_name().and_then(|name| name.to_str()) else { continue };
+            guests.push(Guest { name: name.to_owned(), language, first_party, folder });
+        }
+    }
+    Ok(guests)
+}
+
+fn language(folder: &Path, first_party: bool) -> Option<Language> {
+    let has = |name: &str| folder.join(name).exists();
+    if first_party && !has("plugin.toml") {
+        None
+    } else if has("Cargo.toml") {
+        Some(Language::Rust)
+    } else if has("app.py") {
+        Some(Language::Python)
+    } else if has("component.wat") {
+        Some(Language::Text)
+    } else {
+        None
+    }
+}
+
+/// The folders in a folder, sorted; none when it is not there.
+fn subfolders(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    if !folder.exists() {
+        return Ok(Vec::new());
+    }
+    let entries = folder.read_dir().with_context(|| format!("read {}", folder.display()))?;
+    let mut folders: Vec<_> = entries
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<_, _>>()
+        .with_context(|| format!("read {}", folder.display()))?;
+    folders.retain(|path| path.is_dir());
+    folders.sort();
+    Ok(folders)
+}
