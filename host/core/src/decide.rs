@@ -10,9 +10,10 @@ use std::net::IpAddr;
 use serde_json::Value;
 
 use crate::{
+    diagnostic::printable,
     network::{AddressClass, AddressRange, Host, HostPattern, NetworkRule, Request, Scheme},
     outcome::DeniedAccess,
-    permission::{CallRule, Permission, printable},
+    permission::{CallRule, Permission},
 };
 
 /// Longest target that is written down, in characters.

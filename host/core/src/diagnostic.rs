@@ -30,9 +30,9 @@ pub struct Diagnostic {
     /// The file's name as it was given, bounded and escaped.
     pub file: String,
     /// The line, from 1.
-    pub line: usize,
+    pub line: u32,
     /// The column in characters, from 1.
-    pub column: usize,
+    pub column: u32,
     /// What is wrong, bounded and escaped.
     pub message: String,
     /// What to write instead, when that is known.
@@ -40,7 +40,7 @@ pub struct Diagnostic {
     /// The source line around the column, bounded and escaped; empty when there is none.
     excerpt: String,
     /// Where the caret stands in the excerpt, in characters from 0.
-    caret: usize,
+    caret: u32,
 }
 
 impl fmt::Display for Diagnostic {
@@ -56,6 +56,13 @@ impl fmt::Display for Diagnostic {
 impl std::error::Error for Diagnostic {}
 
 impl Diagnostic {
+    /// The same with this hint, when there is one.
+    #[must_use]
+    pub fn with_hint(mut self, hint: Option<String>) -> Self {
+        self.hint = hint.map(|hint| bounded(&hint, MESSAGE_CHARS_MAX)).or(self.hint);
+        self
+    }
+
     /// Several lines of plain text: the message, the place, the source line with a caret below
     /// the wrong part, the hint.
     #[must_use]
@@ -67,7 +74,7 @@ impl Diagnostic {
             self.message, self.file, self.line, self.column
         );
         if !self.excerpt.is_empty() {
-            let indent = " ".repeat(self.caret);
+            let indent = " ".repeat(usize::try_from(self.caret).unwrap_or_default());
             let shown = format!(
                 "{gutter} |\n{number} | {}\n{gutter} | {indent}^\n",
                 self.excerpt.trim_end()
@@ -108,12 +115,12 @@ impl Source<'_> {
         Diagnostic {
             code: self.code,
             file: bounded(self.file, FILE_CHARS_MAX),
-            line: before.matches('\n').count() + 1,
-            column: column + 1,
+            line: narrow(before.matches('\n').count() + 1),
+            column: narrow(column + 1),
             message: bounded(&message.to_string(), MESSAGE_CHARS_MAX),
             hint: None,
             excerpt: excerpt.collect(),
-            caret: column - skipped,
+            caret: narrow(column - skipped),
         }
     }
 
@@ -125,15 +132,14 @@ impl Source<'_> {
         message: impl fmt::Display,
         hint: impl fmt::Display,
     ) -> Diagnostic {
-        let hint = Some(bounded(&hint.to_string(), MESSAGE_CHARS_MAX));
-        Diagnostic { hint, ..self.error(span, message) }
+        self.error(span, message).with_hint(Some(hint.to_string()))
     }
 
     /// An error of the TOML parser or of a type that is read from it.
     fn toml_error(&self, error: &toml::de::Error) -> Diagnostic {
         let end = self.text.len();
         let found = self.error(error.span().unwrap_or(end..end), error.message());
-        Diagnostic { hint: suggestion(error.message()), ..found }
+        found.with_hint(suggestion(error.message()))
     }
 }
 
@@ -171,13 +177,23 @@ fn bounded(text: &str, chars_max: usize) -> String {
     short
 }
 
-/// The character, or a stand-in for one that would move the cursor or reorder the text.
+fn narrow(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+/// The text on one line, with stand-ins for characters that control, hide or reorder text: what
+/// is shown to a person says what it seems to say.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().map(one_column).collect()
+}
+
 fn one_column(character: char) -> char {
-    let reorders = matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-        | '\u{2066}'..='\u{2069}' | '\u{feff}');
+    let hides = matches!(character, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+        | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}');
     match character {
         '\t' | '\n' | '\r' => ' ',
-        _ if reorders || character.is_control() => '\u{fffd}',
+        _ if hides || character.is_control() => '\u{fffd}',
         _ => character,
     }
 }

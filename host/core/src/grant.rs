@@ -1,15 +1,26 @@
 //! What the operator allows a plugin, and what is left of it after manifest and ceiling.
+//!
+//! A [`GrantFile`] is what was agreed to, one for each plugin; [`effective`] is the only way from
+//! there to the plain values that the runtime sees. Deliberately absent: anything that widens by
+//! itself. A grant that the manifest does not ask for (any more) is dropped and named.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    limits::Limits,
     network::{AddressRange, NetworkRule},
     permission::{CallRule, FolderMode},
 };
 
+mod effective;
 mod executed;
+mod file;
+mod secret;
 
+pub use effective::{Effective, GrantRefusal, RefusedGrant, check_grant, effective, needs_choice};
 pub use executed::{executes_for_others, may_hold_executed};
+pub use file::{FolderIdentity, GRANT_FILE_BYTES_MAX, GrantEntry, GrantFile, UnwritableGrants};
+pub use secret::looks_like_secret;
 
 /// A granted folder with the identity that it had when it was granted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,3 +62,42 @@ pub struct EffectiveGrants {
     /// Bytes of log text per call.
     pub log_bytes: u64,
 }
+
+/// The most that this node allows any plugin, whatever is asked and granted. Comes from the
+/// node's configuration ([`crate::config`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ceiling {
+    /// No call gets more than these.
+    pub limits: Limits,
+    /// What a plugin gets that wishes nothing else.
+    pub default_limits: Limits,
+    /// The highest folder mode; `None` means no folders at all.
+    pub folders: Option<FolderMode>,
+    /// Whether requests may leave.
+    pub network: bool,
+    /// Most bytes of one plugin's key-value store.
+    pub key_value_bytes: u64,
+}
+
+impl Ceiling {
+    /// Most bytes of one plugin's key-value store when nothing else is configured.
+    pub const KEY_VALUE_BYTES: u64 = 64 * crate::limits::MIB;
+
+    /// What holds when nothing is configured.
+    pub const DEFAULT: Self = Self {
+        limits: Limits::CEILING,
+        default_limits: Limits::DEFAULT,
+        folders: Some(FolderMode::RwExec),
+        network: true,
+        key_value_bytes: Self::KEY_VALUE_BYTES,
+    };
+}
+
+impl Default for Ceiling {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,7 @@
 
 pub mod capability;
 pub mod code;
+pub mod config;
 pub mod decide;
 pub mod diagnostic;
 pub mod evidence;

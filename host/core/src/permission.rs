@@ -37,10 +37,10 @@ pub mod glob;
 mod parse;
 mod size;
 
+pub(crate) use call::same_name;
 pub use call::{ARGUMENTS_MAX, CallRule};
 pub use size::parse_size;
 
-pub(crate) use describe::printable;
 pub(crate) use size::format_size;
 
 /// Longest permission in bytes, as written.

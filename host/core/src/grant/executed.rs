@@ -171,7 +171,7 @@ const EXECUTED: &[&[&str]] = &[
 /// that HFS+ ignores, without final dots and spaces.
 #[must_use]
 pub fn executes_for_others<'path>(components: impl Iterator<Item = &'path str> + Clone) -> bool {
-    any_match(components, |pattern, path| starts_with(pattern, path))
+    any_match(components, starts_with)
 }
 
 /// Whether a folder of this name may hold such a path at once, when it is moved or linked here
@@ -179,7 +179,7 @@ pub fn executes_for_others<'path>(components: impl Iterator<Item = &'path str> +
 /// of every rename and link, besides [`executes_for_others`].
 #[must_use]
 pub fn may_hold_executed<'path>(components: impl Iterator<Item = &'path str> + Clone) -> bool {
-    any_match(components, |pattern, path| ends_inside(pattern, path))
+    any_match(components, ends_inside)
 }
 
 /// Tries every pattern at every position of the path.

@@ -1,7 +1,7 @@
 //! A permission in plain words, for the review of an install.
 
 use super::{CallRule, FolderMode, Permission};
-use crate::network::NetworkRule;
+use crate::{diagnostic::printable, network::NetworkRule};
 
 impl Permission {
     /// What it allows, as the end of the sentence "this plugin may …". Characters that would
@@ -87,15 +87,4 @@ fn words_of_size(bytes: u64) -> String {
         }
         None => format!("{text} bytes"),
     }
-}
-
-/// The text with control characters and those that reorder or hide text replaced by `\u{fffd}`.
-pub(crate) fn printable(text: &str) -> String {
-    let hides = |character: char| {
-        character.is_control()
-            || matches!(character, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
-                | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
-                | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
-    };
-    text.chars().map(|character| if hides(character) { '\u{fffd}' } else { character }).collect()
 }

@@ -5,9 +5,12 @@ use std::str::FromStr;
 use super::{
     ARGUMENTS_MAX, CallRule, ENVIRONMENT_NAME_BYTES_MAX, ENVIRONMENT_VALUE_BYTES_MAX, FolderMode,
     PATH_BYTES_MAX, PERMISSION_BYTES_MAX, Permission, PermissionError, folder, glob, parse_size,
-    printable,
 };
-use crate::{diagnostic::nearest, id::CAPABILITY_ID_BYTES_MAX, network::AddressRangeError};
+use crate::{
+    diagnostic::{nearest, printable},
+    id::CAPABILITY_ID_BYTES_MAX,
+    network::AddressRangeError,
+};
 
 /// Longest piece of a wrong text that its error repeats, in characters.
 const SHOWN_CHARS_MAX: usize = 80;
