@@ -137,6 +137,9 @@ pub enum BlobSource {
 pub trait BlobHandles {
     /// A handle for a parameter: `own` or `borrow`.
     ///
+    /// For both it is made from an owned host resource: outside a call wasmtime has no scope for
+    /// a host borrow and panics. After the call the host forgets what it lent.
+    ///
     /// # Errors
     /// When the node does not have the blob, or the call may not hold more handles or bytes.
     fn lower(&mut self, source: BlobSource, own: bool) -> Result<ResourceAny, ConvertError>;

@@ -16,6 +16,8 @@ pub mod convert;
 pub mod engine;
 pub mod execute;
 mod file_pool;
+#[cfg(test)]
+mod fixture;
 mod imports;
 pub mod inspect;
 mod limiter;

@@ -115,7 +115,7 @@ impl Lowering<'_> {
                 name.map(|name| Val::Enum(name.to_owned()))
             }
             Type::Flags(_) => return flags(path, ty, value),
-            Type::Option(option) => return self.option(path, &option.ty(), value),
+            Type::Option(_) => return self.option(path, ty, value),
             Type::Result(_) => return self.result(path, ty, value),
             Type::Own(_) => Some(Val::Resource(self.blob(path, ty, value, true)?)),
             Type::Borrow(_) => Some(Val::Resource(self.blob(path, ty, value, false)?)),
@@ -293,27 +293,20 @@ impl Lowering<'_> {
         Ok(Val::Variant(tag.to_owned(), payload))
     }
 
-    fn option(
-        &mut self,
-        path: &Path<'_>,
-        inner: &Type,
-        value: &Value,
-    ) -> Result<Val, ConvertError> {
+    fn option(&mut self, path: &Path<'_>, ty: &Type, value: &Value) -> Result<Val, ConvertError> {
+        let Type::Option(option) = ty else { return Err(mismatch(path, ty, value)) };
         if value.is_null() {
             return Ok(Val::Option(None));
         }
-        let (path, value) = match inner {
-            Type::Option(_) => match only_member(value) {
-                Some(("some", member)) => (path.key("some"), member),
-                _ => {
-                    let message =
-                        format!("expected null or {{\"some\": …}}, found {}", found(value));
-                    return Err(ConvertError::input(path, &message));
-                }
-            },
-            _ => (*path, value),
+        let inner = option.ty();
+        let lowered = match (&inner, only_member(value)) {
+            (Type::Option(_), Some(("some", member))) => {
+                self.value(&path.key("some"), &inner, member)?
+            }
+            (Type::Option(_), _) => return Err(mismatch(path, ty, value)),
+            _ => self.value(path, &inner, value)?,
         };
-        Ok(Val::Option(Some(Box::new(self.value(&path, inner, value)?))))
+        Ok(Val::Option(Some(Box::new(lowered))))
     }
 
     fn result(&mut self, path: &Path<'_>, ty: &Type, value: &Value) -> Result<Val, ConvertError> {

@@ -44,10 +44,9 @@ pub(super) fn lower(ty: &Type, value: &Value) -> Option<Val> {
         Type::S64 => Val::S64(i64::try_from(integer_or_digits(value)?).ok()?),
         Type::U64 => Val::U64(u64::try_from(integer_or_digits(value)?).ok()?),
         Type::Float32 => {
-            let wide = value.as_f64().filter(|wide| wide.abs() <= f64::from(f32::MAX))?;
             #[expect(clippy::cast_possible_truncation, reason = "rounding is what f32 means")]
-            let narrow = wide as f32;
-            Val::Float32(narrow)
+            let narrow = value.as_f64()? as f32;
+            Val::Float32(narrow.is_finite().then_some(narrow)?)
         }
         Type::Float64 => Val::Float64(value.as_f64().filter(|float| float.is_finite())?),
         _ => return None,

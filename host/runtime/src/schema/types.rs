@@ -9,6 +9,10 @@ use crate::convert::SAFE_INTEGER_MAX;
 /// What one node of a schema costs besides its texts, about.
 const NODE_BYTES: usize = 64;
 
+/// Halfway between the largest f32 and the number after it: everything nearer to zero rounds to
+/// an f32, 2^128 − 2^103.
+const FLOAT32_BOUND: f64 = 340_282_356_779_733_661_637_539_395_458_142_568_448.0;
+
 /// Whether the schema describes what a caller writes or what comes back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Direction {
@@ -67,9 +71,11 @@ impl Writer<'_, '_> {
             Type::S64 => {
                 self.wide_integer(json!(i64::MIN), json!(i64::MAX), "^(0|-?[1-9][0-9]{0,18})$")
             }
-            Type::F32 => {
-                json!({ "type": "number", "minimum": -f64::from(f32::MAX), "maximum": f64::from(f32::MAX) })
-            }
+            Type::F32 => json!({
+                "type": "number",
+                "exclusiveMinimum": -FLOAT32_BOUND,
+                "exclusiveMaximum": FLOAT32_BOUND,
+            }),
             Type::F64 => json!({ "type": "number" }),
             Type::Char => json!({ "type": "string", "minLength": 1, "maxLength": 1 }),
             Type::String => json!({ "type": "string" }),
