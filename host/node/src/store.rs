@@ -11,3 +11,5 @@ pub mod error;
 pub mod key_values;
 pub mod keys;
 pub mod plugins;
+pub mod results;
+pub mod writer;

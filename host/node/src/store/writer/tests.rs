@@ -1,0 +1,303 @@
+use std::{collections::BTreeSet, sync::Arc};
+
+use meshhost_core::{
+    code::Code,
+    evidence::{
+        call::{Decision, End as CallEnd, Origin, decided, ended},
+        event::{Context, Correlation, Reason, Salt, Stamp},
+        time::Timestamp,
+    },
+    gates::Budget,
+    invocation::{EntranceKind, Subject},
+    limits::Usage,
+    outcome::OutcomeKind,
+};
+
+use super::*;
+use crate::store::database::Durability;
+
+/// A store in a folder of its own.
+struct Home {
+    _folder: tempfile::TempDir,
+    database: Database,
+    writer: EvidenceWriter,
+}
+
+impl Home {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("meshhost.db");
+        let database = Database::open(&path, Durability::Process).await.unwrap();
+        let writer = EvidenceWriter::open(database.clone()).await.unwrap();
+        Self { _folder: folder, database, writer }
+    }
+
+    async fn number(&self, select: &'static str) -> i64 {
+        sqlx::query_scalar(select).fetch_one(self.database.readers()).await.unwrap()
+    }
+}
+
+fn context(invocation: &str, correlation: &str, subject: &str) -> Arc<Context> {
+    Arc::new(Context {
+        host_id: "host-1".parse().unwrap(),
+        invocation_id: invocation.parse().unwrap(),
+        capability_id: "git.log".parse().unwrap(),
+        capability_version: Some("0.1.0".into()),
+        correlation: Correlation::new(correlation.parse().unwrap()),
+        subject: Subject { id: subject.into(), kind: "user".into(), verified: true },
+    })
+}
+
+fn stamp(event_id: &str, day: i64) -> Stamp {
+    Stamp {
+        event_id: event_id.to_owned(),
+        at: Timestamp::from_micros(day * 86_400_000_000 + 5),
+        salt: Salt::new([7; 16]),
+    }
+}
+
+fn start_of(context: &Arc<Context>, day: i64) -> Vec<Draft> {
+    let origin =
+        Origin { entrance: EntranceKind::CommandLine, depth: 1, provider: None, input: None };
+    let id = format!("{}-start", context.invocation_id);
+    decided(context, &origin, Decision::Run, None, stamp(&id, day), || unreachable!())
+}
+
+fn denial_of(context: &Arc<Context>) -> Vec<Draft> {
+    let origin =
+        Origin { entrance: EntranceKind::CommandLine, depth: 1, provider: None, input: None };
+    let id = format!("{}-denied", context.invocation_id);
+    let denied = Decision::Denied(Reason::new(Code::PolicyBlocked));
+    decided(context, &origin, denied, None, stamp(&id, 0), || unreachable!())
+}
+
+fn end_of(context: &Arc<Context>) -> Vec<Draft> {
+    let end = CallEnd {
+        outcome: OutcomeKind::Success,
+        reason: None,
+        usage: Usage::default(),
+        output: None,
+        output_valid: true,
+        denied: &[],
+        guest_text_bytes: 0,
+    };
+    vec![ended(context, stamp(&format!("{}-end", context.invocation_id), 0), end)]
+}
+
+fn any() -> StartCondition {
+    StartCondition::default()
+}
+
+fn within(per_correlation: Option<u64>, per_day: Option<u64>) -> StartCondition {
+    let budget = Budget { calls_per_correlation: per_correlation, calls_per_day: per_day };
+    StartCondition { budget, ..any() }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_at_once_make_one_record_without_gaps() {
+    let home = Home::new().await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for caller in 0..64 {
+        let writer = home.writer.clone();
+        tasks.spawn(async move {
+            let mut sequences = Vec::new();
+            for call in 0..8 {
+                let correlation = format!("c{}", caller % 5);
+                let context = context(&format!("i{caller}-{call}"), &correlation, "local:me");
+                let started = writer.start(start_of(&context, 0), any()).await.unwrap();
+                let ended = writer.append(end_of(&context)).await.unwrap();
+                assert_eq!(started.event_ids, [format!("i{caller}-{call}-start")]);
+                assert!(started.sequences < ended.sequences);
+                sequences.extend(started.sequences.into_iter().chain(ended.sequences));
+            }
+            sequences
+        });
+    }
+    let sequences: BTreeSet<u64> = tasks.join_all().await.into_iter().flatten().collect();
+    assert!(sequences.into_iter().eq(1..=1024));
+    assert_eq!(home.writer.end().await.unwrap().sequence, 1_024);
+    assert_eq!(home.number("SELECT count(*) FROM events").await, 1_024);
+    assert_eq!(home.number("SELECT count(*) FROM running").await, 0);
+    assert_eq!(home.number("SELECT sum(starts) FROM correlation_heads").await, 512);
+    assert_eq!(home.number("SELECT starts FROM caller_days").await, 512);
+    // Each complete subtree is there once: 1024 leaves and all above them.
+    assert_eq!(home.number("SELECT count(*) FROM tree").await, 2_047);
+}
+
+#[tokio::test]
+async fn a_second_writer_of_the_same_record_goes_on_where_the_first_ended() {
+    let home = Home::new().await;
+    let first = context("i1", "c", "local:me");
+    home.writer.start(start_of(&first, 0), any()).await.unwrap();
+    let again = EvidenceWriter::open(home.database.clone()).await.unwrap();
+    assert_eq!(again.end().await.unwrap(), home.writer.end().await.unwrap());
+    let second = context("i2", "c", "local:me");
+    let appended = again.start(start_of(&second, 0), any()).await.unwrap();
+    assert_eq!(appended.sequences, [2]);
+    let select = "SELECT count(*) FROM events AS b JOIN events AS a \
+                  ON b.event ->> 'prev_hash' = a.content_hash WHERE a.sequence = 1";
+    assert_eq!(home.number(select).await, 1);
+}
+
+#[tokio::test]
+async fn of_two_equal_ids_one_runs_and_the_other_can_wait() {
+    let home = Home::new().await;
+    let context = context("same", "c", "local:me");
+    let (one, two) = tokio::join!(
+        home.writer.start(start_of(&context, 0), any()),
+        home.writer.start(start_of(&context, 0), any()),
+    );
+    assert_eq!(one.unwrap().sequences, [1]);
+    let AppendError::InFlight(running) = two.unwrap_err() else { panic!("the second started") };
+    let mut waiting = Box::pin(running.ended());
+    assert!(futures::poll!(&mut waiting).is_pending());
+    // The denial of the second call does not end the first.
+    home.writer.append(denial_of(&context)).await.unwrap();
+    assert!(futures::poll!(&mut waiting).is_pending());
+    assert_eq!(home.number("SELECT count(*) FROM running").await, 1);
+    home.writer.append(end_of(&context)).await.unwrap();
+    waiting.await;
+    let error = home.writer.start(start_of(&context, 0), any()).await.unwrap_err();
+    assert!(matches!(error, AppendError::KnownInvocation), "{error}");
+    assert_eq!(error.code(), Code::CallerConflict);
+}
+
+#[tokio::test]
+async fn a_known_id_is_refused_and_its_neighbours_in_the_group_are_not() {
+    let home = Home::new().await;
+    let old = context("old", "c", "local:me");
+    home.writer.start(start_of(&old, 0), any()).await.unwrap();
+    home.writer.append(end_of(&old)).await.unwrap();
+    let fresh = EvidenceWriter::open(home.database.clone()).await.unwrap();
+    let (new, other) = (context("new", "c", "local:me"), context("other", "d", "local:me"));
+    let (first, second, third) = tokio::join!(
+        fresh.start(start_of(&new, 0), any()),
+        fresh.start(start_of(&old, 0), any()),
+        fresh.start(start_of(&other, 0), any()),
+    );
+    assert!(matches!(second.unwrap_err(), AppendError::KnownInvocation));
+    let sequences = [first.unwrap().sequences, third.unwrap().sequences].concat();
+    assert_eq!(BTreeSet::from_iter(sequences), BTreeSet::from([3, 4]));
+}
+
+#[tokio::test]
+async fn a_correlation_belongs_to_who_opened_it() {
+    let home = Home::new().await;
+    home.writer.start(start_of(&context("a", "c", "local:me"), 0), any()).await.unwrap();
+    let stranger = context("b", "c", "local:other");
+    for writer in [home.writer.clone(), EvidenceWriter::open(home.database.clone()).await.unwrap()] {
+        let error = writer.start(start_of(&stranger, 0), any()).await.unwrap_err();
+        assert!(matches!(error, AppendError::ForeignCorrelation), "{error}");
+    }
+    let plugin = context("d", "c", "plugin:git");
+    let descendant = StartCondition { descendant: true, ..any() };
+    home.writer.start(start_of(&plugin, 0), descendant).await.unwrap();
+}
+
+#[tokio::test]
+async fn budgets_hold_also_for_those_who_ask_at_the_same_time() {
+    let home = Home::new().await;
+    let contexts: Vec<_> =
+        (0..10).map(|call| context(&format!("i{call}"), "c", "local:me")).collect();
+    let starts = contexts
+        .iter()
+        .map(|context| home.writer.start(start_of(context, 3), within(Some(4), None)));
+    let results = futures::future::join_all(starts).await;
+    assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 4);
+    for error in results.into_iter().filter_map(Result::err) {
+        assert!(matches!(error, AppendError::CorrelationBudget { limit: 4 }), "{error}");
+        assert_eq!(error.refusal().code, Code::BudgetExceeded);
+    }
+    // Four were started today; the count holds over a restart, and tomorrow it begins anew.
+    let again = EvidenceWriter::open(home.database.clone()).await.unwrap();
+    let next = context("next", "d", "local:me");
+    let error = again.start(start_of(&next, 3), within(None, Some(4))).await.unwrap_err();
+    assert!(matches!(error, AppendError::DayBudget { limit: 4 }), "{error}");
+    again.start(start_of(&next, 4), within(None, Some(4))).await.unwrap();
+    let other = context("other", "e", "local:other");
+    again.start(start_of(&other, 3), within(None, Some(1))).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_mandate_is_used_as_often_as_it_allows() {
+    let home = Home::new().await;
+    let mandate = MandateUse { mandate_id: "m".to_owned(), uses_max: Some(2) };
+    let condition = StartCondition { mandate: Some(mandate), ..any() };
+    for call in 0..2 {
+        let context = context(&format!("i{call}"), "c", "local:me");
+        home.writer.start(start_of(&context, 0), condition.clone()).await.unwrap();
+    }
+    let again = EvidenceWriter::open(home.database.clone()).await.unwrap();
+    for writer in [home.writer.clone(), again] {
+        let context = context("i3", "d", "local:me");
+        let error = writer.start(start_of(&context, 0), condition.clone()).await.unwrap_err();
+        assert!(matches!(error, AppendError::MandateExhausted), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn after_a_full_disk_nothing_was_acknowledged_and_writing_goes_on() {
+    let home = Home::new().await;
+    let pages = home.number("PRAGMA page_count").await;
+    let limit = |pages: i64| format!("PRAGMA max_page_count = {pages}");
+    let set = async |pages: i64| {
+        let mut connection = home.database.writer().await;
+        let sql = sqlx::AssertSqlSafe(limit(pages));
+        sqlx::query(sql).execute(&mut *connection).await.unwrap();
+    };
+    home.writer.start(start_of(&context("first", "c", "local:me"), 0), any()).await.unwrap();
+    set(pages + 4).await;
+    let mut written = 1;
+    let error = loop {
+        let context = context(&format!("i{written}"), "c", "local:me");
+        match home.writer.start(start_of(&context, 0), any()).await {
+            Ok(appended) => {
+                written += 1;
+                assert_eq!(appended.sequences, [written]);
+            }
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.code(), Code::EvidenceUnavailable);
+    let AppendError::Store(cause) = &error else { panic!("{error}") };
+    assert!(matches!(**cause, StoreError::Full { .. }), "{cause}");
+    assert_eq!(home.writer.end().await.unwrap().sequence, written);
+    set(1_000_000).await;
+    let context = context("after", "c", "local:me");
+    let appended = home.writer.start(start_of(&context, 0), any()).await.unwrap();
+    assert_eq!(appended.sequences, [written + 1]);
+    let events = home.number("SELECT count(*) FROM events").await;
+    assert_eq!(u64::try_from(events).unwrap(), written + 1);
+}
+
+#[tokio::test]
+async fn an_event_that_cannot_be_sealed_takes_its_batch_with_it_and_no_other() {
+    let home = Home::new().await;
+    let (bad, good) = (context("bad", "c", "local:me"), context("good", "c", "local:me"));
+    let mut drafts = start_of(&bad, 0);
+    let mut large = end_of(&bad).remove(0);
+    large.stamp.event_id = "x".repeat(100_000);
+    drafts.push(large);
+    let (refused, written) = tokio::join!(
+        home.writer.start(drafts, any()),
+        home.writer.start(start_of(&good, 0), any()),
+    );
+    assert!(matches!(refused.unwrap_err(), AppendError::Seal(_)));
+    assert_eq!(written.unwrap().sequences, [1]);
+    assert_eq!(home.number("SELECT count(*) FROM events").await, 1);
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_leaves_its_group_to_the_next() {
+    let home = Home::new().await;
+    let (gone, next) = (context("gone", "c", "local:me"), context("next", "c", "local:me"));
+    let mut leaving = Box::pin(home.writer.start(start_of(&gone, 0), any()));
+    // Polled until the group is on its way to the database, then dropped.
+    assert!(futures::poll!(&mut leaving).is_pending());
+    drop(leaving);
+    let appended = home.writer.start(start_of(&next, 0), any()).await.unwrap();
+    assert_eq!(appended.sequences, [2]);
+    let error = home.writer.start(start_of(&gone, 0), any()).await.unwrap_err();
+    assert!(matches!(error, AppendError::InFlight(_)), "its start stands in the record");
+    assert_eq!(home.number("SELECT count(*) FROM events").await, 2);
+}
