@@ -130,14 +130,15 @@ impl Results {
     pub async fn keep(&self, invocation: &Invocation, result: &CallResult) {
         let Some(kept) = self.prepare(invocation, result) else { return };
         let mut writer = self.database.writer().await;
-        let written = sqlx::query("INSERT OR REPLACE INTO invocation_results VALUES (?, ?, ?, ?, ?)")
-            .bind(kept.invocation_id.as_str().to_owned())
-            .bind(kept.subject_id)
-            .bind(kept.input_commitment)
-            .bind(kept.result)
-            .bind(kept.expires_us)
-            .execute(&mut *writer)
-            .await;
+        let written =
+            sqlx::query("INSERT OR REPLACE INTO invocation_results VALUES (?, ?, ?, ?, ?)")
+                .bind(kept.invocation_id.as_str().to_owned())
+                .bind(kept.subject_id)
+                .bind(kept.input_commitment)
+                .bind(kept.result)
+                .bind(kept.expires_us)
+                .execute(&mut *writer)
+                .await;
         drop(writer);
         if let Err(error) = written {
             tracing::warn!(error = &error as &dyn std::error::Error, "a result is not kept");
@@ -221,7 +222,8 @@ impl StoredResult {
 
     /// The result again; the plugin's log lines are not kept.
     fn result(self, invocation: &Invocation) -> CallResult {
-        let unknown = || Refusal::new(meshhost_core::code::Code::Indeterminate, "the end is unknown");
+        let unknown =
+            || Refusal::new(meshhost_core::code::Code::Indeterminate, "the end is unknown");
         let refusal = self.refusal.unwrap_or_else(unknown);
         let outcome = match self.outcome {
             OutcomeKind::Success => Outcome::Success(self.data.unwrap_or_default()),

@@ -170,7 +170,10 @@ impl EvidenceWriter {
         load::refresh(&self.shared).await?;
         let memory = self.shared.memory();
         let missing = StoreError::Damaged { what: "the end of the record" };
-        memory.sealer().map(|sealer| End { sequence: sealer.sequence(), root: sealer.root() }).ok_or(missing)
+        memory
+            .sealer()
+            .map(|sealer| End { sequence: sealer.sequence(), root: sealer.root() })
+            .ok_or(missing)
     }
 
     /// Waits until so many events were appended that the head should be signed now.

@@ -79,8 +79,10 @@ async fn nobody_else_and_nothing_else_gets_it() {
     let (_home, _clock, results) = results().await;
     let call = invocation("i", "local:me", json!({"a": 1}));
     results.keep(&call, &result(&call, Outcome::Success(json!(1)))).await;
-    let other_capability =
-        Invocation { capability: "git.show".parse().unwrap(), ..invocation("i", "local:me", json!({"a": 1})) };
+    let other_capability = Invocation {
+        capability: "git.show".parse().unwrap(),
+        ..invocation("i", "local:me", json!({"a": 1}))
+    };
     for wrong in [
         invocation("i", "local:other", json!({"a": 1})),
         invocation("i", "local:me", json!({"a": 2})),

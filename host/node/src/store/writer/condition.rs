@@ -3,11 +3,7 @@
 use std::sync::Arc;
 
 use meshhost_core::{
-    code::Code,
-    evidence::chain::SealError,
-    gates::Budget,
-    invocation::Invocation,
-    outcome::Refusal,
+    code::Code, evidence::chain::SealError, gates::Budget, invocation::Invocation, outcome::Refusal,
 };
 use tokio::sync::watch;
 

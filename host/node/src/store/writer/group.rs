@@ -248,9 +248,8 @@ impl Sealing {
             .collect();
         let mut memory = shared.memory();
         self.remember(&mut memory);
-        let unsigned = memory
-            .sealer()
-            .map_or(0, |sealer| sealer.sequence().saturating_sub(memory.signed));
+        let unsigned =
+            memory.sealer().map_or(0, |sealer| sealer.sequence().saturating_sub(memory.signed));
         drop(memory);
         if unsigned >= SIGN_EVENTS {
             shared.sign_now.notify_one();

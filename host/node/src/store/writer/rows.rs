@@ -143,7 +143,8 @@ pub(super) async fn insert(shared: &Arc<Shared>, rows: Rows) -> Result<(), sqlx:
         rows.mandates,
         rows.results,
     ];
-    let batch = lists.into_iter().fold(sqlx::query(INSERT), |batch, list| batch.bind(list.finish()));
+    let batch =
+        lists.into_iter().fold(sqlx::query(INSERT), |batch, list| batch.bind(list.finish()));
     let written = batch.execute(&mut *writer).await;
     if written.is_err() {
         // SQLite may have ended the transaction by itself already; then this fails, as it should.
