@@ -4,7 +4,7 @@
 //!
 //! Reading order: [`canonical`] is the one spelling of a value; [`event`] says what one event
 //! holds and [`call`] which events one call leaves; [`chain`] seals them; [`merkle`] is the tree
-//! over all of them; [`sign`] and [`bundle`] make statements that others can check; [`verify`]
+//! over all of them; [`lifecycle`] and [`purge`] are the events of the node itself; [`sign`] and [`bundle`] make statements that others can check; [`verify`]
 //! checks a whole store.
 //!
 //! Deliberately absent: I/O, the clock, randomness (times, ids, salts and keys come in), text of
@@ -20,6 +20,7 @@ pub mod hash;
 pub mod lifecycle;
 pub mod merkle;
 pub mod purge;
+pub mod read;
 pub mod sign;
 pub mod time;
 pub mod verify;

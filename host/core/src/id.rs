@@ -262,6 +262,9 @@ mod tests {
         for bad in ["", "a b", "a\n", "é", &"a".repeat(129)] {
             assert!(bad.parse::<InvocationId>().is_err(), "{bad:?} must be refused");
         }
+        assert!("a".repeat(HOST_ID_BYTES_MAX).parse::<HostId>().is_ok());
+        assert_eq!("a".repeat(65).parse::<HostId>(), Err(IdError::HostId));
+        assert_eq!("a b".parse::<HostId>(), Err(IdError::Opaque));
     }
 
     #[test]

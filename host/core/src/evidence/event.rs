@@ -2,9 +2,12 @@
 
 use std::{fmt, sync::Arc};
 
+use serde::Deserialize;
+
 use super::{
     canonical::{write_text, write_u64},
     fact::{Facts, bounded, write_key},
+    hash::write_hex,
     time::Timestamp,
 };
 use crate::{
@@ -34,7 +37,10 @@ impl Salt {
 
 impl fmt::Display for Salt {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
+        let mut digits = [0; 32];
+        write_hex(&self.0, &mut digits);
+        // Only ASCII digits were written, so the fallback is never taken.
+        formatter.write_str(std::str::from_utf8(&digits).unwrap_or_default())
     }
 }
 
@@ -134,7 +140,8 @@ impl fmt::Display for EventType {
 }
 
 /// Where a node stands between trial and production (`CorrelationContext.environment`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Environment {
     /// A developer's machine.
     #[default]
@@ -428,4 +435,46 @@ fn write_subject(subject: &Subject, out: &mut String) {
     out.push_str(", ");
     write_key("verified", out);
     out.push_str(if subject.verified { "true}" } else { "false}" });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn event_types_are_reserved_names_or_our_own() {
+        let names: BTreeSet<&str> = EventType::ALL.iter().map(|kind| kind.as_str()).collect();
+        assert_eq!(names.len(), EventType::ALL.len());
+        let families = ["execution_", "safety_", "key_", "host_adapter_", "dev.meshhost."];
+        let single = [
+            "budget_exceeded",
+            "approval_requested",
+            "evidence_purged",
+            "retention_policy_applied",
+        ];
+        for name in names {
+            let known =
+                families.iter().any(|family| name.starts_with(family)) || single.contains(&name);
+            assert!(known, "{name} is neither reserved nor under dev.meshhost.");
+        }
+    }
+
+    #[test]
+    fn a_reason_is_written_by_its_code() {
+        let reason = Reason {
+            code: Code::BudgetExceeded,
+            invariant_id: Some("max-size".to_owned()),
+            retry_after_ms: Some(1_000),
+        };
+        let mut out = String::new();
+        reason.write(&mut out);
+        let value: serde_json::Value = serde_json::from_str(&out).unwrap();
+        assert_eq!(value["code"], "budget_exceeded");
+        assert_eq!(value["retryable"], true);
+        assert_eq!(value["invariant_id"], "max-size");
+        assert_eq!(value["details"]["number"], "MH0409");
+        assert_eq!(value["details"]["retry_after_ms"], 1_000);
+    }
 }

@@ -76,7 +76,7 @@ pub(super) fn call(number: u64, correlation: &str) -> Vec<Draft> {
     let begin = stamp(number * 10);
     let origin = origin(&begin.salt);
     let mut drafts = decided(&context, &origin, Decision::Run, None, begin, || stamp(0));
-    let failed = number % 3 == 0;
+    let failed = number.is_multiple_of(3);
     let denied = [DeniedAccess {
         permission: Some("fs:ro=/home/secret".to_owned()),
         function: "wasi:filesystem/types#open-at".to_owned(),
@@ -158,7 +158,7 @@ impl Store {
                 break;
             }
             drafts.extend(call(number, &format!("work-{}", number % 7)));
-            if number % 5 == 0 {
+            if number.is_multiple_of(5) {
                 let act = format!("act-{number}").parse().unwrap();
                 let facts = Facts::new().text("plugin", "git");
                 let kind = EventType::PluginInstalled;

@@ -48,12 +48,17 @@ impl Hash {
     #[must_use]
     pub fn hex(&self) -> Hex {
         let mut digits = [0_u8; 64];
-        for (pair, byte) in digits.chunks_exact_mut(2).zip(self.0) {
-            for (digit, nibble) in pair.iter_mut().zip([byte >> 4, byte & 15]) {
-                *digit = nibble + if nibble < 10 { b'0' } else { b'a' - 10 };
-            }
-        }
+        write_hex(&self.0, &mut digits);
         Hex(digits)
+    }
+}
+
+/// Writes two lower-case hexadecimal digits for each byte, as far as there is room.
+pub(super) fn write_hex(bytes: &[u8], digits: &mut [u8]) {
+    for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
+        for (digit, nibble) in pair.iter_mut().zip([byte >> 4, byte & 15]) {
+            *digit = nibble + if nibble < 10 { b'0' } else { b'a' - 10 };
+        }
     }
 }
 

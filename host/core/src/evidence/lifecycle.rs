@@ -61,3 +61,24 @@ pub fn event(
     });
     Ok(Draft::new(&context, stamp, event_type, facts))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evidence::fixture::{stamp, subject};
+
+    #[test]
+    fn keys_stand_apart_from_the_other_events_of_the_node() {
+        // The longest host id still names its correlations.
+        let host_id: HostId = "h".repeat(crate::id::HOST_ID_BYTES_MAX).parse().unwrap();
+        for &event_type in EventType::ALL {
+            let act = "act".parse().unwrap();
+            let draft =
+                event(&host_id, act, subject(), stamp(1), event_type, Facts::new()).unwrap();
+            let correlation = draft.context.correlation.correlation_id.as_str();
+            let family =
+                if event_type.as_str().starts_with("key_") { "identity" } else { "lifecycle" };
+            assert_eq!(correlation, format!("host-{family}-{host_id}"));
+        }
+    }
+}

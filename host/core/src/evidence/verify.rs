@@ -144,7 +144,7 @@ pub struct Report {
 }
 
 /// The machine. Make one for each run.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Verifier {
     host_id: HostId,
     signed: std::vec::IntoIter<SignedHead>,
@@ -157,7 +157,7 @@ pub struct Verifier {
     buffers: Buffers,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Buffers {
     sequence: String,
     bound: String,
