@@ -280,7 +280,7 @@ mod tests {
         let report = json!({"events": 12, "head": "checked"});
         let text = plain(&say(&["verify"], Reply::Document(report)).await.unwrap());
         assert!(text.starts_with("ok 12 events checked"), "{text}");
-        assert!(text.contains("only a head that somebody else"), "{text}");
+        assert!(text.contains("`meshhost audit head` prints one"), "{text}");
     }
 
     #[tokio::test]

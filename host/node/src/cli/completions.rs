@@ -20,7 +20,7 @@ pub(crate) struct CompletionsCommand {
 
 pub(crate) fn run(command: &CompletionsCommand) -> Output {
     let mut script = Vec::new();
-    generate(command.shell, &mut super::definition(), "meshhost", &mut script);
+    generate(command.shell, &mut for_people(), "meshhost", &mut script);
     let script = String::from_utf8_lossy(&script).into_owned();
     let json = json!({
         "schema": "meshhost.completions/1",
@@ -28,6 +28,14 @@ pub(crate) fn run(command: &CompletionsCommand) -> Output {
         "script": script,
     });
     Output::success(script, json)
+}
+
+/// The command line without what only the node itself runs.
+fn for_people() -> clap::Command {
+    let definition = super::definition();
+    clap::Command::new("meshhost")
+        .args(definition.get_arguments().cloned())
+        .subcommands(definition.get_subcommands().filter(|inner| !inner.is_hide_set()).cloned())
 }
 
 #[cfg(test)]

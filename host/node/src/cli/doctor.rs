@@ -268,7 +268,7 @@ mod tests {
         let exit = |checks: &[Check], record| output(checks, record).exit;
         assert_eq!(exit(&[ok.clone(), warn.clone()], Exit::Success), Exit::Success);
         assert_eq!(exit(&[ok.clone(), fail.clone()], Exit::Success), Exit::HostFault);
-        assert_eq!(exit(&[fail.clone()], Exit::EvidenceBroken), Exit::EvidenceBroken);
+        assert_eq!(exit(&[ok.clone(), fail.clone()], Exit::EvidenceBroken), Exit::EvidenceBroken);
         let text = output(&[ok, warn, fail], Exit::Success).text;
         let text = anstream::adapter::strip_str(&text).to_string();
         assert!(text.starts_with("ok    a                fine\n"), "{text}");

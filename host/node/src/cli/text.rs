@@ -59,10 +59,13 @@ fn is_hostile(letter: char) -> bool {
 
 /// `text` broken between words so that each line, with its indent, fits [`WIDTH`]. The first
 /// line starts with `first`, the others with as many spaces. Words longer than a line stay
-/// whole, so that a command or path can be copied.
+/// whole, so that a command or path can be copied. A line that fits keeps its spaces.
 pub(crate) fn wrap(first: &str, text: &str) -> String {
     let indent = first.chars().count();
     let room = WIDTH.saturating_sub(indent).max(20);
+    if !text.contains('\n') && text.chars().count() <= room {
+        return format!("{first}{text}");
+    }
     let mut lines = vec![String::new()];
     let mut used = 0;
     for word in text.split_whitespace() {
@@ -115,9 +118,9 @@ pub(crate) fn bytes(count: u64) -> String {
 pub(crate) fn milliseconds(count: u64) -> String {
     match count {
         0..1_000 => format!("{count} ms"),
-        1_000..60_000 if count % 1_000 == 0 => format!("{} s", count / 1_000),
+        1_000..60_000 if count.is_multiple_of(1_000) => format!("{} s", count / 1_000),
         1_000..60_000 => format!("{}.{} s", count / 1_000, count % 1_000 / 100),
-        _ if count % 60_000 == 0 => format!("{} min", count / 60_000),
+        _ if count.is_multiple_of(60_000) => format!("{} min", count / 60_000),
         _ => format!("{} min {} s", count / 60_000, count % 60_000 / 1_000),
     }
 }
