@@ -59,7 +59,7 @@ Examples:
 
 /// Runs WebAssembly plugins that can do only what you granted, and records every call.
 #[derive(Debug, Parser)]
-#[command(name = "meshhost", version, max_term_width = 80, propagate_version = true)]
+#[command(name = "meshhost", version, max_term_width = 80)]
 pub struct Cli {
     /// The data directory [default: the platform's data folder].
     #[arg(long, global = true, env = "MESHHOST_DATA", hide_env_values = true)]
@@ -180,6 +180,9 @@ async fn run(cli: Cli, printer: Printer) -> Result<Output, Refusal> {
         Command::CompileChild(_) => compile_child::run(),
         Command::Serve(command) => serve::run(&command, data()?, printer).await,
         Command::Doctor(command) => doctor::run(&command, data()?).await,
+        Command::Node(NodeCommand::Call(command)) if command.asks_for_no_capability() => {
+            Ok(call::static_help())
+        }
         Command::Node(command) => with_node(command, data()?, printer).await,
     }
 }

@@ -11,7 +11,7 @@ use super::{
     json as documents,
     print::{Output, indented, pretty},
     session::{Session, unexpected},
-    table::table,
+    table::{table, table_with_whole},
     text::{BOLD, GREEN, clean, clean_line, count, styled, wrap},
 };
 use crate::api::{Reply, Request};
@@ -134,13 +134,14 @@ fn list(calls: &[Value]) -> String {
     }
     let rows = calls.iter().map(|call| {
         [
-            seconds(&field(call, "timestamp")),
+            seconds(&field(call, "timestamp")).chars().skip("2026-".len()).collect(),
             field(call, "capability_id"),
             ended(call),
             field(call, "invocation_id"),
         ]
     });
-    table(["WHEN", "CAPABILITY", "ENDED", "CALL"], rows)
+    // The id is what people copy into the next command: it never breaks.
+    table_with_whole(3, ["WHEN", "CAPABILITY", "ENDED", "CALL"], rows)
 }
 
 /// Each event on its own, whole.
@@ -190,7 +191,7 @@ fn why(answer: &Value) -> String {
             .lines()
             .map(|line| {
                 let indent = line.len() - line.trim_start().len();
-                format!("{}\n", wrap(&" ".repeat(indent), line))
+                format!("{}\n", wrap(&" ".repeat(indent), line.trim()))
             })
             .collect(),
         None => format!("{}\n", clean(&pretty(answer))),
@@ -266,11 +267,13 @@ mod tests {
         for words in [vec!["list"], vec!["replay", "c-1"]] {
             let output = say(&words, Reply::Events(vec![event()])).await.unwrap();
             let text = plain(&output);
-            assert!(text.contains("2026-01-02 03:04:05") || text.contains("2026-01-02"), "{text}");
-            assert!(text.contains("policy_blocked"), "{text}");
+            assert!(text.contains("01-02") && text.contains("03:04:05"), "{text}");
+            assert!(text.contains("denied") && text.contains("git.log"), "{text}");
             assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
             assert_eq!(output.json["schema"], "meshhost.events/1");
         }
+        let listed = plain(&say(&["list"], Reply::Events(vec![event()])).await.unwrap());
+        assert!(listed.contains("0198c0de-0000-7000-8000-000000000000"), "{listed}");
         let shown = plain(&say(&["show", "i-1"], Reply::Events(vec![event()])).await.unwrap());
         assert!(shown.starts_with("7 execution_denied\n"), "{shown}");
     }

@@ -62,6 +62,13 @@ pub(crate) struct CallCommand {
     help: bool,
 }
 
+impl CallCommand {
+    /// `meshhost call --help`, which needs no node.
+    pub(crate) const fn asks_for_no_capability(&self) -> bool {
+        self.capability.is_none()
+    }
+}
+
 /// What `call` and `run` share.
 #[derive(Debug, Args)]
 pub(crate) struct CallOptions {
@@ -80,7 +87,7 @@ pub(crate) struct CallOptions {
 }
 
 pub(crate) async fn run(command: CallCommand, session: &mut Session) -> Result<Output, Refusal> {
-    let Some(written) = &command.capability else { return Ok(static_help()) };
+    let written = command.capability.as_deref().unwrap_or_default();
     let (id, version) = split_version(written)?;
     let known = capabilities(session).await?;
     let found = choose(&known, &id, command.plugin.as_ref());
@@ -202,7 +209,7 @@ fn help(capability: &CapabilityView) -> Output {
 }
 
 /// `meshhost call --help`.
-fn static_help() -> Output {
+pub(crate) fn static_help() -> Output {
     let mut definition = super::Cli::command();
     definition.build();
     let text = definition

@@ -116,7 +116,7 @@ fn data_folder(data: &Path) -> Check {
     const NAME: &str = "data directory";
     let shown = data.display();
     let Ok(metadata) = std::fs::symlink_metadata(data) else {
-        return Check::ok(NAME, format!("{shown} will be made by the first command"));
+        return Check::ok(NAME, format!("{shown} was not there; it is made now"));
     };
     let mode = metadata.permissions().mode() & 0o777;
     if !metadata.is_dir() {

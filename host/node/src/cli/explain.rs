@@ -40,7 +40,7 @@ pub(crate) fn run(command: &ExplainCommand) -> Result<Output, Refusal> {
         if info.retryable {
             "trying the same again later may work"
         } else {
-            "trying the same again will not help"
+            "trying again without a change will not help"
         },
     );
     Ok(Output::success(text, document(info, "meshhost.explain/1")))

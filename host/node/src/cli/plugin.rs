@@ -225,15 +225,26 @@ async fn install(command: InstallCommand, session: &mut Session) -> Result<Outpu
     let source = source(&command.source, &session.place)?;
     let given = command.consent.consent(&session.place)?;
     let name = command.name;
+    let inspect = Request::Inspect { source: source.clone(), name: name.clone() };
+    let before = session.ask(inspect).await?;
+    let Reply::Review(mut shown) = before else { return Err(unexpected(&before)) };
     let first =
         Request::Install { source: source.clone(), name: name.clone(), consent: given.clone() };
-    session.printer.say("compiling…\n");
-    let reply = session.ask(first).await?;
-    match reply {
+    if session.interactive {
+        session.printer.say("checking and compiling…\n");
+    }
+    match session.ask(first).await? {
         Reply::Review(asked) if session.interactive => {
             let consent = consent::ask(session, &asked, &given)?;
             let again = session.ask(Request::Install { source, name, consent }).await?;
             changed(again, "is installed")
+        }
+        Reply::Plugin(view) => {
+            // Nobody was asked: what was installed is shown all the same.
+            shown.asks.clone_from(&view.asks);
+            let mut output = changed(Reply::Plugin(view), "is installed")?;
+            output.text.insert_str(0, &review::card(&shown));
+            Ok(output)
         }
         reply => changed(reply, "is installed"),
     }

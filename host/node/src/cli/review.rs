@@ -60,8 +60,12 @@ pub(crate) fn permissions(plugin: &PluginView) -> String {
     let ids: Vec<&str> = plugin.capabilities.iter().map(|id| id.as_str()).collect();
     rows(&mut text, "provides", or_nothing(ids.iter().map(|&id| id.to_owned())));
     if let Some(staged) = &plugin.staged {
-        let command = format!("meshhost plugin update {} --approve --digest {staged}", plugin.name);
-        rows(&mut text, "staged", [format!("an update waits for consent: {command}")]);
+        rows(&mut text, "staged", ["an update waits for consent; this lets it serve:".to_owned()]);
+        // Whole on its line, so that it can be copied.
+        text.push_str(&format!(
+            "\nmeshhost plugin update {} --approve --digest {staged}\n\n",
+            plugin.name
+        ));
     }
     rows(&mut text, "note", plugin.notes.iter().map(|line| clean_line(line).into_owned()));
     text.push('\n');

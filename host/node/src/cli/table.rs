@@ -1,12 +1,21 @@
 //! Tables without lines that fit 80 columns.
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 
 use super::text::{BOLD, WIDTH, styled};
 
 /// A table with a heading for each column; long cells break into several lines. Cells hold
 /// plain text that was made harmless before.
 pub(crate) fn table<const COLUMNS: usize>(
+    headings: [&str; COLUMNS],
+    rows: impl IntoIterator<Item = [String; COLUMNS]>,
+) -> String {
+    table_with_whole(COLUMNS, headings, rows)
+}
+
+/// As [`table`]; the cells of one column, counted from 0, never break.
+pub(crate) fn table_with_whole<const COLUMNS: usize>(
+    whole: usize,
     headings: [&str; COLUMNS],
     rows: impl IntoIterator<Item = [String; COLUMNS]>,
 ) -> String {
@@ -21,6 +30,9 @@ pub(crate) fn table<const COLUMNS: usize>(
     }
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
+    }
+    if let Some(column) = table.column_mut(whole) {
+        column.set_constraint(ColumnConstraint::ContentWidth);
     }
     let text = table.to_string();
     let mut lines = text.lines().map(str::trim_end);

@@ -50,11 +50,16 @@ fn names_are_built_in_and_paths_are_files() {
 #[tokio::test]
 async fn an_install_sends_what_was_agreed_to() {
     let words = ["install", "git", "--grant", "fs:ro=~/src", "--grant", "clock", "--yes"];
-    let (output, asked) = say(&words, vec![view()]).await;
+    let inspected = Reply::Review(Box::new(fixture::review()));
+    let (output, asked) = say(&words, vec![inspected, view()]).await;
     let output = output.unwrap();
     assert_eq!(output.exit, Exit::Success);
-    assert!(plain(&output).starts_with("git 0.1.0 is installed: serving"), "{output:?}");
-    let [Request::Install { source: Source::BuiltIn(name), consent, .. }] = asked.as_slice() else {
+    let text = plain(&output);
+    assert!(text.contains("can reach   nothing else"), "{text}");
+    assert!(text.contains("\ngit 0.1.0 is installed: serving"), "{text}");
+    let [Request::Inspect { .. }, Request::Install { source: Source::BuiltIn(name), consent, .. }] =
+        asked.as_slice()
+    else {
         panic!("{asked:?}")
     };
     assert_eq!(name, "git");
@@ -64,14 +69,16 @@ async fn an_install_sends_what_was_agreed_to() {
 
 #[tokio::test]
 async fn without_a_terminal_a_review_ends_with_its_own_code() {
-    for words in [vec!["install", "git"], vec!["update", "git"]] {
-        let review = Reply::Review(Box::new(fixture::review()));
-        let (output, asked) = say(&words, vec![review]).await;
+    let review = || Reply::Review(Box::new(fixture::review()));
+    let install = (vec!["install", "git"], vec![review(), review()]);
+    for (words, replies) in [install, (vec!["update", "git"], vec![review()])] {
+        let questions = replies.len();
+        let (output, asked) = say(&words, replies).await;
         let output = output.unwrap();
         assert_eq!(output.exit, Exit::ConsentNeeded);
         assert!(output.notes.contains("MH0106"), "{}", output.notes);
         assert_eq!(output.json["schema"], "meshhost.review/1");
-        assert_eq!(asked.len(), 1, "nothing is granted silently");
+        assert_eq!(asked.len(), questions, "nothing is granted silently");
     }
 }
 
