@@ -134,3 +134,8 @@ fn link_io(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     io::poll::add_to_linker::<_, Table>(linker, |state| &mut state.table)?;
     io::streams::add_to_linker::<_, Table>(linker, |state| &mut state.table)
 }
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;

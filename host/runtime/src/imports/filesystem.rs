@@ -447,3 +447,6 @@ impl types::HostDescriptor for View<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
