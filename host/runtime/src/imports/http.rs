@@ -232,3 +232,6 @@ async fn send(
     };
     Ok((response, Box::new(carry)))
 }
+
+#[cfg(test)]
+mod tests;
