@@ -127,7 +127,7 @@ pub(crate) struct Blobs {
 struct Blob;
 
 impl Blobs {
-    fn new(engine: &Engine) -> Self {
+    pub(crate) fn new(engine: &Engine) -> Self {
         Self { store: Store::new(engine, ()), held: Vec::new(), owned: Vec::new() }
     }
 }

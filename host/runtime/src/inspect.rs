@@ -59,6 +59,9 @@ pub struct Inspection {
     /// Names that a plugin may not use, each with the reason: an install is refused when there is
     /// one (code reserved-name).
     pub reserved: Vec<String>,
+    /// What the component needs of the engine that this release does not run: it can be looked at
+    /// and not installed.
+    pub unsupported: Vec<String>,
     /// The manifest in the custom section `meshhost:manifest`, when there is one (TOML text).
     #[serde(skip)]
     pub manifest: Option<String>,
@@ -156,6 +159,7 @@ pub fn inspect(bytes: &[u8], plugin: &str) -> Result<Inspection, InspectError> {
         section_bytes: structure.section_bytes,
         core_instances: structure.core_instances,
         reserved: exports.reserved,
+        unsupported: structure.unsupported,
         manifest: structure.manifest,
     })
 }

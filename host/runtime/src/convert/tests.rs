@@ -8,6 +8,7 @@ use super::*;
 use crate::fixture::Converter;
 
 mod agreement;
+mod guest;
 mod refusals;
 
 /// Lowers `{"x": input}` as a parameter of the type, lifts it as a result, and compares.

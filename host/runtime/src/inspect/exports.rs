@@ -15,7 +15,7 @@ use crate::schema::{FunctionSchemas, SchemaBudget, command_schemas, function_sch
 
 /// The interfaces of the shipped contracts: their functions have short ids, fixed here and
 /// nowhere else. An interface stands here only when it is the one of its package with functions.
-const CONTRACTS: &[(&str, &str)] = &[("filesystem", "files"), ("git", "repository")];
+pub(super) const CONTRACTS: &[(&str, &str)] = &[("filesystem", "files"), ("git", "repository")];
 
 /// Interfaces that toolchains export for themselves: package-less name and function.
 const LEAKED: &[(&str, &str)] = &[("exports", "init")];

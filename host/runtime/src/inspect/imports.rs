@@ -7,7 +7,7 @@ use super::{ImportClass, ImportReport};
 
 /// Which versions of an interface the host serves.
 #[derive(Debug, Clone, Copy)]
-enum Served {
+pub(super) enum Served {
     /// Every 0.2: newer and older releases of it are compatible.
     Wasi02,
     /// One draft, exactly.
@@ -18,7 +18,7 @@ enum Served {
 
 /// What an interface needs to do something.
 #[derive(Debug, Clone, Copy)]
-enum Need {
+pub(super) enum Need {
     Nothing,
     Never,
     OneOf(&'static [&'static str]),
@@ -36,7 +36,7 @@ const CALL: Need = Need::OneOf(&["call=CAPABILITY"]);
 
 /// Every interface that the linker serves: package, interface, versions, need. `*` stands for
 /// every interface of the package that has no line of its own.
-const TABLE: &[(&str, &str, Served, Need)] = &[
+pub(super) const TABLE: &[(&str, &str, Served, Need)] = &[
     ("wasi:cli", "environment", Served::Wasi02, ENVIRONMENT),
     ("wasi:cli", "exit", Served::Wasi02, Need::Nothing),
     ("wasi:cli", "stdin", Served::Wasi02, Need::Nothing),
@@ -109,7 +109,7 @@ fn only_types(resolve: &Resolve, interface: &Interface) -> bool {
         })
 }
 
-fn class(package: &str, interface: &str, version: &str) -> ImportClass {
+pub(super) fn class(package: &str, interface: &str, version: &str) -> ImportClass {
     let row = TABLE
         .iter()
         .find(|row| row.0 == package && row.1 == interface)

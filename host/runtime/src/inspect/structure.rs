@@ -43,13 +43,13 @@ pub(super) struct Structure<'a> {
     pub(super) core_instances: u32,
     pub(super) manifest: Option<String>,
     pub(super) docs: Option<&'a [u8]>,
+    pub(super) unsupported: Vec<String>,
     /// Imports that WIT cannot name: modules, components and values.
     pub(super) unnamed_imports: Vec<String>,
 }
 
-/// The features of the engine, and the asynchronous part of the component model: the engine does
-/// not run that, but the report says so by name instead of refusing the bytes.
-pub(super) fn features() -> WasmFeatures {
+/// The features of the engine.
+fn engine_features() -> WasmFeatures {
     WasmFeatures::MUTABLE_GLOBAL
         | WasmFeatures::SATURATING_FLOAT_TO_INT
         | WasmFeatures::SIGN_EXTENSION
@@ -60,9 +60,37 @@ pub(super) fn features() -> WasmFeatures {
         | WasmFeatures::FLOATS
         | WasmFeatures::EXTENDED_CONST
         | WasmFeatures::COMPONENT_MODEL
-        | WasmFeatures::CM_ASYNC
-        | WasmFeatures::CM_MAP
-        | WasmFeatures::CM_FIXED_LENGTH_LISTS
+}
+
+/// Parts of the component model that the engine does not run: the report says so by name, instead
+/// of calling the bytes damaged.
+const REPORTED: &[(WasmFeatures, &str)] = &[
+    (WasmFeatures::CM_ASYNC, "asynchronous functions, streams and futures (WASI 0.3)"),
+    (WasmFeatures::CM_MAP, "the type `map`"),
+    (WasmFeatures::CM_FIXED_LENGTH_LISTS, "lists of fixed length"),
+];
+
+fn read_features() -> WasmFeatures {
+    REPORTED.iter().fold(engine_features(), |all, (feature, _)| all | *feature)
+}
+
+/// What of [`REPORTED`] the component uses. It is valid with all of it; function bodies cannot
+/// use any, so they are not looked at again.
+fn unsupported(bytes: &[u8]) -> Vec<String> {
+    let valid_with = |features| {
+        let mut validator = Validator::new_with_features(features);
+        Parser::new(0)
+            .parse_all(bytes)
+            .all(|payload| payload.is_ok_and(|payload| validator.payload(&payload).is_ok()))
+    };
+    if valid_with(engine_features()) {
+        return Vec::new();
+    }
+    REPORTED
+        .iter()
+        .filter(|(feature, _)| !valid_with(read_features().difference(*feature)))
+        .map(|(_, name)| (*name).to_owned())
+        .collect()
 }
 
 /// Reads and validates the bytes.
@@ -114,7 +142,7 @@ impl<'a> Pass<'a> {
     fn new(bytes: &'a [u8]) -> Self {
         Self {
             bytes,
-            validator: Validator::new_with_features(features()),
+            validator: Validator::new_with_features(read_features()),
             allocations: FuncValidatorAllocations::default(),
             nesting: Vec::new(),
             functions: 0,
@@ -291,6 +319,7 @@ impl<'a> Pass<'a> {
             core_instances: self.instances.total()?,
             manifest,
             docs: self.docs,
+            unsupported: unsupported(self.bytes),
             unnamed_imports: self.unnamed_imports,
         })
     }

@@ -7,6 +7,8 @@ use wasm_encoder::{CustomSection, Encode as _};
 use super::*;
 use crate::fixture::{HOST, component};
 
+mod shipped;
+
 const WEATHER: &str = "
 package acme:weather@1.2.0;
 interface api {
@@ -303,6 +305,20 @@ fn core_instances_are_counted_through_nested_components() {
     assert_eq!(refusal(&wat::parse_str(more).unwrap()).code, Code::ComponentTooLarge);
     let unknown = "(component (import \"c\" (component $c)) (instance (instantiate $c)))";
     assert_eq!(refusal(&wat::parse_str(unknown).unwrap()).code, Code::ComponentTooLarge);
+}
+
+#[test]
+fn what_the_engine_does_not_run_is_named() {
+    let uses = |text: &str| {
+        let text = format!("(component (type $t {text}) (import \"f\" (func (param \"x\" $t))))");
+        inspect(&wat::parse_str(text).unwrap(), "new").unwrap().unsupported
+    };
+    assert!(uses("(list u8)").is_empty());
+    assert_eq!(uses("(map string u8)"), ["the type `map`"]);
+    assert_eq!(uses("(list u8 4)"), ["lists of fixed length"]);
+    assert!(uses("(stream u8)")[0].contains("WASI 0.3"));
+    let both = "(component (type (map string u8)) (type (future u8)))";
+    assert_eq!(inspect(&wat::parse_str(both).unwrap(), "new").unwrap().unsupported.len(), 2);
 }
 
 #[test]

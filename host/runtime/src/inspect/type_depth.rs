@@ -61,9 +61,13 @@ fn begin_type(reader: &mut BinaryReader<'_>, open: &mut Vec<u32>) -> Result<(), 
 
 fn declaration(reader: &mut BinaryReader<'_>, open: &mut Vec<u32>) -> Result<(), InspectError> {
     match reader.read_u8().map_err(damaged)? {
-        0x00 => drop(reader.read::<CoreType<'_>>().map_err(damaged)?),
+        0x00 => {
+            reader.read::<CoreType<'_>>().map_err(damaged)?;
+        }
         0x01 => begin_type(reader, open)?,
-        0x02 => drop(reader.read::<ComponentAlias<'_>>().map_err(damaged)?),
+        0x02 => {
+            reader.read::<ComponentAlias<'_>>().map_err(damaged)?;
+        }
         0x03 | 0x04 => {
             reader.read::<ComponentExternName<'_>>().map_err(damaged)?;
             reader.read::<ComponentTypeRef>().map_err(damaged)?;
