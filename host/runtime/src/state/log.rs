@@ -49,7 +49,7 @@ fn floor_char(text: &str, bytes: usize) -> &str {
 
 /// Writes up to `chars_max` characters of `text`: control characters, line and paragraph
 /// separators and the marks that change the direction of text as Rust escapes.
-pub(super) fn escape_into(text: &str, chars_max: usize, into: &mut String) {
+pub(crate) fn escape_into(text: &str, chars_max: usize, into: &mut String) {
     let mut characters = text.chars();
     for character in characters.by_ref().take(chars_max) {
         if is_unsafe(character) {
