@@ -82,7 +82,6 @@ fn code_settings() -> Config {
         .concurrency_support(false)
         // Threads and exceptions are not compiled in; what is compiled in is switched off here.
         .wasm_gc(false)
-        .wasm_function_references(false)
         .wasm_memory64(false)
         .wasm_multi_memory(false)
         .wasm_tail_call(false)

@@ -91,6 +91,7 @@ pub(crate) struct View<'a> {
 impl View<'_> {
     /// The view over a store's state.
     pub(crate) fn of(state: &mut HostState) -> View<'_> {
+        let state = state.enter();
         let ImportState { context, stdin, .. } = &state.imports;
         View { context, stdin, table: &mut state.table }
     }
@@ -130,9 +131,9 @@ fn link_io(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     impl HasData for Table {
         type Data<'a> = &'a mut ResourceTable;
     }
-    io::error::add_to_linker::<_, Table>(linker, |state| &mut state.table)?;
-    io::poll::add_to_linker::<_, Table>(linker, |state| &mut state.table)?;
-    io::streams::add_to_linker::<_, Table>(linker, |state| &mut state.table)
+    io::error::add_to_linker::<_, Table>(linker, |state| &mut state.enter().table)?;
+    io::poll::add_to_linker::<_, Table>(linker, |state| &mut state.enter().table)?;
+    io::streams::add_to_linker::<_, Table>(linker, |state| &mut state.enter().table)
 }
 
 #[cfg(test)]

@@ -1,14 +1,28 @@
 //! Makes an installed component ready to be called: code from the cache, linked once.
 
-use std::sync::Arc;
+use std::{collections::HashMap, fs::File, os::fd::AsRawFd, sync::Arc};
 
 use meshhost_core::{
+    capability::ExportPath,
     code::Code,
     id::Digest,
     ports::{BlobStore, Clock, Entropy, Invoker, KeyValueStore},
 };
+use wasmtime::component::{
+    Component, ComponentExportIndex, InstancePre, Linker,
+    types::{ComponentFunc, ComponentItem},
+};
 
-use crate::cache::CodeCache;
+use crate::{
+    cache::CodeCache,
+    engine::{self, Places},
+    file_pool::FilePool,
+    imports,
+    state::{HostState, Shared, escape_into},
+};
+
+/// Characters kept of wasmtime's message, which may quote names from the component.
+const MESSAGE_CHARS_MAX: usize = 500;
 
 /// What the node gives the runtime.
 #[derive(Debug, Clone)]
@@ -25,10 +39,10 @@ pub struct Ports {
     pub entropy: Arc<dyn Entropy>,
 }
 
-/// Sizes of the runtime; each bounded by what a pool slot holds.
+/// Sizes of the runtime.
 #[derive(Debug, Clone, Copy)]
 pub struct RuntimeConfig {
-    /// Calls that run at once on this node.
+    /// Calls that run at once on this node; a component with several memories counts as several.
     pub instances: u32,
     /// Threads for file work.
     pub file_threads: u32,
@@ -38,23 +52,57 @@ pub struct RuntimeConfig {
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct LoadError {
-    /// Which kind.
+    /// unknown-import, component-too-large or host-fault.
     pub code: Code,
     /// What happened.
     pub message: String,
 }
 
+impl LoadError {
+    fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
+
 /// The engine, the linker and the pools: one per process.
-#[derive(Debug)]
 pub struct Runtime {
-    ports: Ports,
-    config: RuntimeConfig,
+    pub(crate) engine: wasmtime::Engine,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) places: Places,
+    linker: Linker<HostState>,
+    fingerprint: [u8; 32],
+}
+
+impl std::fmt::Debug for Runtime {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Runtime").field("places", &self.places).finish_non_exhaustive()
+    }
 }
 
 /// A component that is ready to be called.
-#[derive(Debug)]
 pub struct Loaded {
     digest: Digest,
+    pub(crate) prepared: InstancePre<HostState>,
+    /// How many places of the pool an instance takes.
+    pub(crate) places: u32,
+    functions: HashMap<ExportPath, Function>,
+}
+
+impl std::fmt::Debug for Loaded {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Loaded").field("digest", &self.digest).finish_non_exhaustive()
+    }
+}
+
+/// One exported function.
+#[derive(Debug)]
+pub(crate) struct Function {
+    /// Where an instance has it.
+    pub(crate) index: ComponentExportIndex,
+    /// Its type, with the host's resources put in.
+    pub(crate) ty: ComponentFunc,
+    /// Whether it is the `run` of `wasi:cli/run`, whose input and output are a command's.
+    pub(crate) is_command: bool,
 }
 
 impl Loaded {
@@ -62,6 +110,10 @@ impl Loaded {
     #[must_use]
     pub const fn digest(&self) -> &Digest {
         &self.digest
+    }
+
+    pub(crate) fn function(&self, path: &ExportPath) -> Option<&Function> {
+        self.functions.get(path)
     }
 }
 
@@ -71,19 +123,135 @@ impl Runtime {
     /// # Errors
     /// When the machine cannot reserve the pool.
     pub fn new(config: RuntimeConfig, ports: Ports) -> Result<Arc<Self>, LoadError> {
-        Ok(Arc::new(Self { ports, config }))
+        let engine = engine::serving(config.instances).map_err(|error| fault(&error))?;
+        Self::with_engine(engine, config, ports)
+    }
+
+    /// A runtime on wasmtime's pool as it is without tuning. Only for the benchmark that shows
+    /// what the tuning is worth.
+    ///
+    /// # Errors
+    /// When the machine cannot reserve the pool.
+    pub fn with_stock_pool(config: RuntimeConfig, ports: Ports) -> Result<Arc<Self>, LoadError> {
+        Self::with_engine(engine::stock().map_err(|error| fault(&error))?, config, ports)
+    }
+
+    fn with_engine(
+        engine: wasmtime::Engine,
+        config: RuntimeConfig,
+        ports: Ports,
+    ) -> Result<Arc<Self>, LoadError> {
+        let mut linker = Linker::new(&engine);
+        imports::link_all(&mut linker).map_err(|error| fault(&error))?;
+        let files = FilePool::new(config.file_threads);
+        Ok(Arc::new(Self {
+            fingerprint: engine::code_fingerprint(&engine),
+            engine,
+            shared: Arc::new(Shared { ports, files }),
+            places: Places::new(config.instances),
+            linker,
+        }))
     }
 
     /// Loads from the cache. `Ok(None)` means that the code must be compiled (again) first.
     ///
     /// # Errors
-    /// When the component cannot be linked: an unknown import, a wrong type.
+    /// When the component cannot be linked: an unknown import, a wrong type, more memories or
+    /// tables than an instance may have.
     pub fn load(
         &self,
         component: &Digest,
         cache: &CodeCache,
     ) -> Result<Option<Arc<Loaded>>, LoadError> {
-        let _ = (component, cache, &self.ports, &self.config);
-        Ok(None)
+        let file = match cache.open(component, &self.fingerprint) {
+            Ok(file) => file,
+            Err(miss) => {
+                tracing::debug!(%component, %miss, "code is compiled again");
+                return Ok(None);
+            }
+        };
+        match map_code(&self.engine, &file) {
+            Ok(code) => self.prepare(*component, &code).map(Some),
+            Err(error) => {
+                tracing::warn!(%component, %error, "authentic code does not load");
+                Ok(None)
+            }
+        }
     }
+
+    /// How often the pool had no slot for a call that held its place. Anything but 0 is a defect.
+    #[must_use]
+    pub fn pool_exhausted(&self) -> u64 {
+        self.places.pool_exhausted()
+    }
+
+    pub(crate) fn prepare(
+        &self,
+        digest: Digest,
+        component: &Component,
+    ) -> Result<Arc<Loaded>, LoadError> {
+        let places = engine::places_of(component).ok_or_else(|| {
+            let message = "the component has more memories or tables than an instance may have";
+            LoadError::new(Code::ComponentTooLarge, message)
+        })?;
+        let prepared = self.linker.instantiate_pre(component).map_err(|error| {
+            let mut message = "the component cannot be linked: ".to_owned();
+            escape_into(&format!("{error:#}"), MESSAGE_CHARS_MAX, &mut message);
+            LoadError::new(Code::UnknownImport, message)
+        })?;
+        let functions = self.functions(component).map_err(|error| fault(&error))?;
+        Ok(Arc::new(Loaded { digest, prepared, places, functions }))
+    }
+
+    /// Every exported function, with its type as the linked instance has it.
+    fn functions(&self, component: &Component) -> wasmtime::Result<HashMap<ExportPath, Function>> {
+        let mut functions = HashMap::new();
+        let world = self.linker.substituted_component_type(component)?;
+        let mut add = |interface: Option<&str>, name: &str, ty: ComponentFunc| {
+            let instance = interface.and_then(|name| component.get_export_index(None, name));
+            if interface.is_some() && instance.is_none() {
+                return;
+            }
+            let Some(index) = component.get_export_index(instance.as_ref(), name) else { return };
+            let is_command = name == "run"
+                && interface.is_some_and(|interface| interface.starts_with("wasi:cli/run@0.2."));
+            let path =
+                ExportPath { interface: interface.map(str::to_owned), function: name.to_owned() };
+            functions.insert(path, Function { index, ty, is_command });
+        };
+        for (name, export) in world.exports(&self.engine) {
+            match export.ty {
+                ComponentItem::ComponentFunc(ty) => add(None, name, ty),
+                ComponentItem::ComponentInstance(instance) => {
+                    for (function, export) in instance.exports(&self.engine) {
+                        if let ComponentItem::ComponentFunc(ty) = export.ty {
+                            add(Some(name), function, ty);
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(functions)
+    }
+}
+
+/// Maps the code of `file`, which [`CodeCache::open`] has just checked.
+#[expect(unsafe_code, reason = "loading machine code: the one place, behind the cache's checks")]
+fn map_code(engine: &wasmtime::Engine, file: &File) -> wasmtime::Result<Component> {
+    // The name of the open descriptor, so that no path is followed a second time.
+    let path = format!("/dev/fd/{}", file.as_raw_fd());
+    // SAFETY: `deserialize_file` asks for bytes that this version of wasmtime made and that never
+    // change while they are mapped. The bytes authenticated under the node's key, which only
+    // `CodeCache::put` uses, on what the compiling child made with this engine's settings. The
+    // file belongs to this user alone, has one name, and is replaced by renaming, never written
+    // again; the node's own user is trusted.
+    unsafe { Component::deserialize_file(engine, path) }
+}
+
+fn fault(error: &wasmtime::Error) -> LoadError {
+    LoadError::new(
+        Code::HostFault,
+        format!("the WebAssembly engine could not be set up: {error:#}"),
+    )
 }

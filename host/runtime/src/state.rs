@@ -10,10 +10,7 @@
 mod log;
 mod record;
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
 use meshhost_core::{
     id::PluginName,
@@ -43,9 +40,6 @@ pub(crate) enum Stop {
     /// The guest ended itself (`wasi:cli/exit`) with this code; 0 is success.
     #[error("the command exited")]
     Exit(u8),
-    /// The host itself failed; the node's log says how.
-    #[error("the host failed: {0}")]
-    HostFault(&'static str),
 }
 
 /// What all calls of the process share.
@@ -86,51 +80,23 @@ pub(crate) struct HostState {
     pub(crate) limiter: Limiter,
     call: Arc<Call>,
     record: Arc<CallRecord>,
-    shared: Arc<Shared>,
     host_calls: u64,
 }
 
 impl HostState {
     /// The state for one call.
-    pub(crate) fn new(call: Call, shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(call: Arc<Call>, shared: &Arc<Shared>) -> Self {
         let record = Arc::new(CallRecord::new(call.limits));
         let mut table = ResourceTable::new();
         table.set_max_capacity(usize::try_from(call.limits.handles).unwrap_or(usize::MAX));
-        let call = Arc::new(call);
         Self {
-            imports: ImportState::new(&call, &record, &shared),
+            imports: ImportState::new(&call, &record, shared),
             limiter: Limiter::new(&call.limits, Arc::clone(&record)),
             table,
             call,
             record,
-            shared,
             host_calls: 0,
         }
-    }
-
-    /// The facts of the call.
-    pub(crate) const fn call(&self) -> &Arc<Call> {
-        &self.call
-    }
-
-    /// The limits of the call.
-    pub(crate) fn limits(&self) -> &Limits {
-        &self.call.limits
-    }
-
-    /// The grants of the plugin, live: look at them in each host call.
-    pub(crate) fn grants(&self) -> &Arc<LiveGrants> {
-        &self.call.grants
-    }
-
-    /// The node's services.
-    pub(crate) fn ports(&self) -> &Ports {
-        &self.shared.ports
-    }
-
-    /// Threads for work on files.
-    pub(crate) fn files(&self) -> &FilePool {
-        &self.shared.files
     }
 
     /// What is counted, logged and denied; clone the `Arc` into work outside the store.
@@ -138,26 +104,27 @@ impl HostState {
         &self.record
     }
 
-    /// How long the call may still run; zero when its deadline has passed.
-    pub(crate) fn remaining(&self) -> Duration {
-        Duration::from_millis(self.call.limits.deadline_ms)
-            .saturating_sub(self.call.started.elapsed())
-    }
-
     /// How many host calls were made.
     pub(crate) const fn host_calls(&self) -> u64 {
         self.host_calls
     }
 
-    /// Counts one host call; the store's call hook does it for every import.
+    /// Counts one host call. Every import enters through the view that it gets of the state, and
+    /// the view counts here; wasmtime's call hook cannot, because it also sees the guest's own
+    /// memory operations and yields.
+    pub(crate) const fn enter(&mut self) -> &mut Self {
+        self.host_calls = self.host_calls.saturating_add(1);
+        self
+    }
+
+    /// Looks at the number of host calls; the store's call hook asks after each.
     ///
     /// # Errors
-    /// When it is one too many.
-    pub(crate) fn count_host_call(&mut self) -> Result<(), Stop> {
-        if self.host_calls >= self.call.limits.host_calls {
+    /// When there was one too many.
+    pub(crate) fn check_host_calls(&self) -> Result<(), Stop> {
+        if self.host_calls > self.call.limits.host_calls {
             return Err(self.record.stop(LimitKind::HostCalls));
         }
-        self.host_calls += 1;
         Ok(())
     }
 }

@@ -73,6 +73,7 @@ struct Insecure<'a> {
 
 impl Insecure<'_> {
     fn of(state: &mut HostState) -> Insecure<'_> {
+        let state = state.enter();
         Insecure { context: &state.imports.context, state: &mut state.imports.insecure }
     }
 

@@ -42,6 +42,7 @@ pub(super) fn link(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
 pub(super) struct NoSockets(WasiSocketsCtx);
 
 fn no_sockets(state: &mut HostState) -> WasiSocketsCtxView<'_> {
+    let state = state.enter();
     WasiSocketsCtxView { ctx: &mut state.imports.sockets.0, table: &mut state.table }
 }
 
