@@ -115,11 +115,10 @@ pub fn main() -> ExitCode {
         Err(exit) => return code(exit),
     };
     let printer = Printer::new(cli.json, cli.plain);
-    let exit = match start_log(&cli.log).and_then(|()| start_runtime()) {
-        Ok(runtime) => runtime.block_on(finish(cli, printer)),
+    code(match execute(cli, printer) {
+        Ok(output) => printer.output(&output),
         Err(refusal) => printer.refusal(&refusal),
-    };
-    code(exit)
+    })
 }
 
 fn code(exit: Exit) -> ExitCode {
@@ -165,25 +164,22 @@ fn start_runtime() -> Result<tokio::runtime::Runtime, Refusal> {
     })
 }
 
-async fn finish(cli: Cli, printer: Printer) -> Exit {
-    match Box::pin(run(cli, printer)).await {
-        Ok(output) => printer.output(&output),
-        Err(refusal) => printer.refusal(&refusal),
-    }
-}
-
-async fn run(cli: Cli, printer: Printer) -> Result<Output, Refusal> {
+/// Does what the command says. Only what needs them starts threads.
+fn execute(cli: Cli, printer: Printer) -> Result<Output, Refusal> {
+    start_log(&cli.log)?;
     let data = || cli.data.clone().map_or_else(place::default_data, Ok);
     match cli.command {
         Command::Explain(command) => explain::run(&command),
         Command::Completions(command) => Ok(completions::run(&command)),
-        Command::CompileChild(_) => compile_child::run(),
-        Command::Serve(command) => serve::run(&command, data()?, printer).await,
-        Command::Doctor(command) => doctor::run(&command, data()?).await,
+        Command::CompileChild(_) => Ok(compile_child::run()),
         Command::Node(NodeCommand::Call(command)) if command.asks_for_no_capability() => {
             Ok(call::static_help())
         }
-        Command::Node(command) => with_node(command, data()?, printer).await,
+        Command::Node(command) => start_runtime()?.block_on(with_node(command, data()?, printer)),
+        Command::Serve(command) => {
+            start_runtime()?.block_on(serve::run(&command, data()?, printer))
+        }
+        Command::Doctor(command) => start_runtime()?.block_on(doctor::run(&command, data()?)),
     }
 }
 

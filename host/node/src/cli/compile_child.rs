@@ -1,34 +1,63 @@
 //! `meshhost compile-child`: the child process in which the node compiles a component. Reads
-//! the component from standard input and writes machine code to standard output. The node sets
-//! its limits on memory, time and file size; nothing here is for people.
+//! the component from standard input and writes machine code to standard output; an error is
+//! one line on standard error. Nothing here is for people.
+//!
+//! The child limits itself before it reads a byte, because a parent can do that for its child
+//! only with `unsafe` code. Its wall-clock time is bounded by the node.
 
 use std::io::{Read as _, Write as _};
 
 use clap::Args;
-use meshhost_core::{code::Code, outcome::Refusal};
-use serde_json::json;
+use meshhost_core::{
+    code::{Code, Exit},
+    outcome::Refusal,
+};
+use rustix::process::{Resource, Rlimit, setrlimit};
+use serde_json::Value;
 
 use super::print::Output;
 
 /// Most bytes of a component; the node refuses larger ones before.
-const COMPONENT_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+const COMPONENT_BYTES_MAX: u64 = 1 << 30;
+/// Bytes of heap and other private memory: a Python component takes 400 MB to compile.
+const MEMORY_BYTES_MAX: u64 = 2 << 30;
+/// Seconds of processor time over all threads.
+const PROCESSOR_SECONDS_MAX: u64 = 600;
 
 /// Compiles a component. The node runs this itself.
 #[derive(Debug, Args)]
 #[command(hide = true)]
 pub(crate) struct CompileChildCommand {}
 
-pub(crate) fn run() -> Result<Output, Refusal> {
+pub(crate) fn run() -> Output {
+    let (notes, exit) = match compile() {
+        Ok(()) => (String::new(), Exit::Success),
+        Err(refusal) => (format!("{refusal}\n"), refusal.code.exit()),
+    };
+    Output { text: String::new(), notes, json: Value::Null, exit }
+}
+
+fn compile() -> Result<(), Refusal> {
     let failed = |error: std::io::Error| Refusal::new(Code::HostFault, error.to_string());
+    limit().map_err(|error| failed(error.into()))?;
     let mut component = Vec::new();
-    std::io::stdin()
-        .lock()
-        .take(COMPONENT_BYTES_MAX)
-        .read_to_end(&mut component)
-        .map_err(failed)?;
+    let mut stdin = std::io::stdin().lock().take(COMPONENT_BYTES_MAX);
+    stdin.read_to_end(&mut component).map_err(failed)?;
     let code = meshhost_runtime::compile::compile(&component)
         .map_err(|error| Refusal::new(error.code, error.message))?;
     let mut stdout = std::io::stdout().lock();
-    stdout.write_all(&code).and_then(|()| stdout.flush()).map_err(failed)?;
-    Ok(Output::success(String::new(), json!({"schema": "meshhost.compiled/1"})))
+    stdout.write_all(&code).and_then(|()| stdout.flush()).map_err(failed)
+}
+
+/// Bounds this process: memory, processor time, no files, no core dumps.
+fn limit() -> Result<(), rustix::io::Errno> {
+    for (resource, most) in [
+        (Resource::Data, MEMORY_BYTES_MAX),
+        (Resource::Cpu, PROCESSOR_SECONDS_MAX),
+        (Resource::Fsize, 0),
+        (Resource::Core, 0),
+    ] {
+        setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?;
+    }
+    Ok(())
 }

@@ -93,7 +93,7 @@ pub(crate) fn parameters(capability: &CapabilityView) -> Vec<Parameter> {
             kind: kind(schema, root, DEPTH_MAX),
             required: is_required(name),
             description: description(schema),
-            is_path: capability.path_parameters.contains(name),
+            is_path: capability.path_parameters.iter().any(|one| one.replace('-', "_") == *name),
         })
         .collect()
 }
