@@ -12,7 +12,7 @@ use meshhost_core::{
     code::{Code, Exit},
     outcome::Refusal,
 };
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::Value;
 
 use super::print::Output;
@@ -57,6 +57,8 @@ fn limit() -> Result<(), rustix::io::Errno> {
         (Resource::Fsize, 0),
         (Resource::Core, 0),
     ] {
+        // Whoever started the node may have set a lower bound already.
+        let most = getrlimit(resource).maximum.map_or(most, |bound| bound.min(most));
         setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?;
     }
     Ok(())

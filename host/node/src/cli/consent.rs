@@ -208,10 +208,7 @@ mod tests {
             ("fs:ro=/data=~/notes", "fs:ro=/data=/home/me/notes"),
             ("fs:ro", "fs:ro"),
             ("clock", "clock"),
-            (
-                "call=filesystem.read path=~/notes/**",
-                "call=filesystem.read path=/home/me/notes/**",
-            ),
+            ("call=filesystem.read path=~/notes/**", "call=filesystem.read path=/home/me/notes/**"),
         ] {
             assert_eq!(expand(written, &place()).unwrap(), expanded);
         }
