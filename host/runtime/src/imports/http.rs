@@ -27,9 +27,12 @@ use wasmtime_wasi_http::{
     },
 };
 
-use self::{body::Bounded, connect::Target};
+use self::{
+    body::Bounded,
+    connect::{Authorities, Connection, Target},
+};
 use super::Context;
-use crate::state::HostState;
+use crate::state::{BufferCharge, HostState};
 
 /// Bytes that the headers of one request or response may take, as the library counts them.
 const HEADER_BYTES_MAX: usize = 64 * 1024;
@@ -72,7 +75,10 @@ impl HttpState {
     pub(super) fn new(context: &Context) -> Self {
         let mut library = WasiHttpCtx::new();
         library.set_field_size_limit(HEADER_BYTES_MAX);
-        Self { library, hooks: Outgoing { context: context.clone() } }
+        Self {
+            library,
+            hooks: Outgoing { context: context.clone(), authorities: Authorities::of_the_web() },
+        }
     }
 }
 
@@ -80,6 +86,7 @@ impl HttpState {
 #[derive(Debug)]
 struct Outgoing {
     context: Context,
+    authorities: Authorities,
 }
 
 /// What a request is answered with: the response, and the work that carries its body.
@@ -104,12 +111,17 @@ impl WasiHttpHooks for Outgoing {
         options: Option<RequestOptions>,
         _: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = Result<Sent, Error>> + Send> {
-        let context = self.context.clone();
+        let (context, authorities) = (self.context.clone(), self.authorities.clone());
         let allowed = context.decide_request(&request);
         Box::new(async move {
             let (rule, target) = allowed?;
             let times = Times::of(options, context.remaining());
-            send(context, rule, target, request, times).await
+            let held = context.record.charge_buffer(HEADER_BYTES_MAX as u64);
+            let held = held.map_err(|_| Error::ConnectionLimitReached)?;
+            let stream = connect::open(&context, &rule, &target, &authorities);
+            let stream = tokio::time::timeout(times.connect, stream).await;
+            let stream = stream.map_err(|_| Error::ConnectionTimeout)??;
+            send(&context, stream, &target, request, times, held).await
         })
     }
 }
@@ -192,16 +204,13 @@ impl Context {
 /// Sends a decided request. A method that may change something counts as an effect until the
 /// response's head is there.
 async fn send(
-    context: Context,
-    rule: NetworkRule,
-    target: Target,
+    context: &Context,
+    stream: Connection,
+    target: &Target,
     mut request: Request<WasiBody>,
     times: Times,
+    held: BufferCharge,
 ) -> Result<Sent, Error> {
-    let held = context.record.charge_buffer(HEADER_BYTES_MAX as u64);
-    let held = held.map_err(|_| Error::ConnectionLimitReached)?;
-    let stream = tokio::time::timeout(times.connect, connect::open(&context, &rule, &target));
-    let stream = stream.await.map_err(|_| Error::ConnectionTimeout)??;
     let mut builder = hyper::client::conn::http1::Builder::new();
     builder.max_buf_size(HEADER_BYTES_MAX).max_headers(HEADERS_MAX);
     let (mut sender, connection) = builder.handshake(stream).await?;

@@ -121,7 +121,8 @@ impl BlobStore for Memory {
     async fn read(&self, digest: &Digest, offset: u64, length: u32) -> Result<Vec<u8>, PortError> {
         let blobs = self.blobs.lock().unwrap();
         let bytes = blobs.get(digest).ok_or(PortError::NotFound)?;
-        Ok(bytes.iter().skip(offset as usize).take(length as usize).copied().collect())
+        let (start, length) = (usize::try_from(offset).unwrap(), length as usize);
+        Ok(bytes.iter().skip(start).take(length).copied().collect())
     }
 
     async fn begin(&self, _: u64) -> Result<Box<dyn BlobWriter>, PortError> {

@@ -45,6 +45,9 @@ enum TargetHost {
 }
 
 /// A connection, with or without TLS.
+pub(super) type Connection = TokioIo<Box<dyn Stream>>;
+
+/// What a connection is made of.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
@@ -120,12 +123,13 @@ pub(super) async fn open(
     context: &Context,
     rule: &NetworkRule,
     target: &Target,
-) -> Result<TokioIo<Box<dyn Stream>>, Error> {
+    authorities: &Authorities,
+) -> Result<Connection, Error> {
     let stream = connect(context, rule, target).await?;
     let stream: Box<dyn Stream> = match target.scheme {
         Scheme::Http => Box::new(stream),
         Scheme::Https => {
-            let connector = TlsConnector::from(web_authorities()?);
+            let connector = authorities.connector()?;
             let stream = connector.connect(target.server_name()?, stream).await;
             Box::new(stream.map_err(Error::Tls)?)
         }
@@ -160,21 +164,39 @@ async fn connect(
     Err(outcome)
 }
 
-/// TLS 1.2 and 1.3 with the certificates of the web's authorities, HTTP/1.1 only.
-fn web_authorities() -> Result<Arc<ClientConfig>, Error> {
-    static CONFIG: LazyLock<Option<Arc<ClientConfig>>> = LazyLock::new(|| {
-        let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.into() };
-        let provider = Arc::new(ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider);
-        let mut config = builder
-            .with_safe_default_protocol_versions()
-            .ok()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Some(Arc::new(config))
-    });
-    CONFIG.clone().ok_or(Error::ConfigurationError)
+/// Whose certificates are believed.
+#[derive(Debug, Clone)]
+pub(super) struct Authorities(Option<Arc<ClientConfig>>);
+
+impl Authorities {
+    /// The authorities of the web (Mozilla's list).
+    pub(super) fn of_the_web() -> Self {
+        static CONFIG: LazyLock<Option<Arc<ClientConfig>>> = LazyLock::new(|| {
+            client_config(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.into() })
+        });
+        Self(CONFIG.clone())
+    }
+
+    /// Exactly this certificate.
+    #[cfg(test)]
+    pub(super) fn only(certificate: tokio_rustls::rustls::pki_types::CertificateDer<'_>) -> Self {
+        let mut roots = RootCertStore::empty();
+        roots.add(certificate).unwrap();
+        Self(client_config(roots))
+    }
+
+    fn connector(&self) -> Result<TlsConnector, Error> {
+        self.0.clone().map(TlsConnector::from).ok_or(Error::ConfigurationError)
+    }
+}
+
+/// TLS 1.2 and 1.3, HTTP/1.1 only; `None` when the provider has neither version.
+fn client_config(roots: RootCertStore) -> Option<Arc<ClientConfig>> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let builder = builder.with_safe_default_protocol_versions().ok()?;
+    let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Some(Arc::new(config))
 }
 
 #[cfg(test)]

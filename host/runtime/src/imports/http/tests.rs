@@ -239,14 +239,64 @@ async fn a_request_that_may_change_something_is_an_effect_while_it_is_in_flight(
     }
 }
 
+/// A server with a certificate of its own for `localhost`, valid from 2020 to 2119; its key is
+/// good for nothing but this test.
+async fn secure_server() -> SocketAddr {
+    use tokio_rustls::{TlsAcceptor, rustls};
+    let key = rustls::pki_types::PrivatePkcs8KeyDer::from(KEY).into();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![CERTIFICATE.into()], key)
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            if let Ok(mut stream) = acceptor.accept(stream).await {
+                stream.write_all(&answer("200 OK", "", "secure")).await.unwrap();
+                let mut rest = Vec::new();
+                let _ = stream.read_to_end(&mut rest).await;
+            }
+        }
+    });
+    address
+}
+
+const CERTIFICATE: &[u8] = include_bytes!("testdata/localhost.der");
+const KEY: &[u8] = include_bytes!("testdata/localhost.key.der");
+
 #[tokio::test]
-async fn a_certificate_that_nobody_vouches_for_is_refused() {
-    // What answers is no TLS at all; a self-signed certificate fails at the same place.
+async fn a_certificate_must_be_vouched_for_and_fit_the_name() {
+    let address = secure_server().await;
+    let by_name = format!("https://localhost:{}", address.port());
+    let by_address = format!("https://{address}");
+    let believed = || Authorities::only(CERTIFICATE.into());
+    for (base, authorities, accepted) in [
+        (&by_name, believed(), true),
+        (&by_name, Authorities::of_the_web(), false),
+        (&by_address, believed(), false),
+    ] {
+        let mut state = setting(base, &["127.0.0.0/8", "::1/128"]).state();
+        state.imports.http.hooks.authorities = authorities;
+        let answered = exchange(&mut state, request("GET", base), None).await;
+        match answered {
+            Ok(answered) => assert!(accepted && answered == (200, Bytes::from("secure"))),
+            Err(error) => assert!(!accepted && matches!(error, Error::Tls(_)), "{base}: {error}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_without_tls_is_refused_for_https() {
     let server = Server::start(answer("200 OK", "", "plain")).await;
     let base = format!("https://{}", server.address);
     let mut state = setting(&base, &[]).state();
-    let options =
-        RequestOptions { connect_timeout: Some(Duration::from_millis(50)), ..Default::default() };
+    let wait = Some(Duration::from_millis(50));
+    let options = RequestOptions { connect_timeout: wait, ..Default::default() };
     let error = exchange(&mut state, request("GET", &base), Some(options)).await.unwrap_err();
     assert!(matches!(error, Error::Tls(_) | Error::ConnectionTimeout), "{error}");
 }
