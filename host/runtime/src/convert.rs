@@ -46,6 +46,9 @@ pub const SAFE_INTEGER_MAX: u64 = (1 << 53) - 1;
 /// Most blobs that one input may name.
 pub const INPUT_BLOBS_MAX: usize = 64;
 
+/// Most bytes of a message: WIT names in it can be very long.
+const MESSAGE_BYTES_MAX: usize = 1024;
+
 /// Why a value could not be converted.
 ///
 /// The message quotes at most a few characters of the caller's own input and goes back to that
@@ -65,7 +68,18 @@ impl ConvertError {
     /// An error of this code that is no limit.
     #[must_use]
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, limit: None, message: message.into() }
+        let mut message = message.into();
+        if message.len() > MESSAGE_BYTES_MAX {
+            message.truncate(message.floor_char_boundary(MESSAGE_BYTES_MAX));
+            message.push('…');
+        }
+        Self { code, limit: None, message }
+    }
+
+    /// The same error with the place in the input or output before it.
+    fn at(mut self, path: &path::Path<'_>) -> Self {
+        self.message = format!("{path}: {}", self.message);
+        self
     }
 
     fn input(path: &path::Path<'_>, message: &str) -> Self {

@@ -7,6 +7,8 @@ use wasmtime::component::Type;
 const QUOTED_MAX: usize = 32;
 /// Most names that a message lists.
 const NAMES_MAX: usize = 12;
+/// Most names that are compared to find what was meant.
+const COMPARED_MAX: usize = 256;
 
 /// What the type expects, as it follows "expected".
 pub(super) fn expected(ty: &Type) -> String {

@@ -80,7 +80,7 @@ impl Lifting<'_> {
             (Type::String, Val::String(text)) => self.text(text),
             (Type::Enum(_), Val::Enum(name)) => self.text(name),
             (Type::Own(_) | Type::Borrow(_), Val::Resource(handle)) => {
-                let digest = self.blobs.lift(*handle)?;
+                let digest = self.blobs.lift(*handle).map_err(|error| error.at(path))?;
                 let text = self.text(&digest.to_string())?;
                 self.object_of("blob", text)
             }

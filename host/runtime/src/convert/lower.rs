@@ -1,6 +1,6 @@
 //! JSON to the values that a guest takes.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashSet};
 
 use base64::{
     Engine as _,
@@ -152,8 +152,11 @@ impl Lowering<'_> {
         if self.rules.unknown == UnknownInput::Ignore {
             return Ok(());
         }
-        let is_known = |key: &str| names.iter().any(|name| *name == key || fold(name) == key);
-        let Some(key) = object.keys().find(|key| !is_known(key)) else { return Ok(()) };
+        let known: HashSet<Cow<'_, str>> =
+            names.iter().flat_map(|name| [Cow::Borrowed(*name), fold(name)]).collect();
+        let Some(key) = object.keys().find(|key| !known.contains(key.as_str())) else {
+            return Ok(());
+        };
         let near = nearest(key, names.iter().copied());
         let hint = match near {
             Some(near) => format!("did you mean `{near}`?"),
@@ -209,7 +212,7 @@ impl Lowering<'_> {
             BASE64.decode(text).map_err(|_| mismatch(path, ty, value))?
         } else if let Some(text) = blob_reference(value) {
             let digest = text.parse().map_err(|_| mismatch(path, ty, value))?;
-            self.blobs.bytes(&digest, limit)?
+            self.blobs.bytes(&digest, limit).map_err(|error| error.at(path))?
         } else {
             return Err(mismatch(path, ty, value));
         };
@@ -349,7 +352,7 @@ impl Lowering<'_> {
             value.as_str().and_then(|text| BASE64.decode(text).ok()).map(BlobSource::Bytes)
         };
         let source = source.ok_or_else(|| mismatch(path, ty, value))?;
-        self.blobs.lower(source, own)
+        self.blobs.lower(source, own).map_err(|error| error.at(path))
     }
 }
 

@@ -134,6 +134,16 @@ fn a_type_that_doubles_at_each_level_is_refused_before_it_is_written_out() {
 }
 
 #[test]
+fn a_type_with_very_many_cases_is_refused() {
+    let cases = |count: usize| {
+        let names: Vec<String> = (0..count).map(|index| format!("c{index}")).collect();
+        format!("enum e {{ {} }}", names.join(", "))
+    };
+    assert!(describe(&cases(512), "func(x: e)").is_ok());
+    assert_eq!(describe(&cases(513), "func(x: e)"), Err(NotMappable::TooLarge));
+}
+
+#[test]
 fn a_type_that_nests_too_deeply_is_refused() {
     let deep = |depth: usize| format!("func(x: {}u16{})", "list<".repeat(depth), ">".repeat(depth));
     assert!(describe("", &deep(31)).is_ok());

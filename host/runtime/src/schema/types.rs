@@ -9,6 +9,10 @@ use crate::convert::SAFE_INTEGER_MAX;
 /// What one node of a schema costs besides its texts, about.
 const NODE_BYTES: usize = 64;
 
+/// Most fields of a record, cases of a variant or an enum, or flags. A value of such a type is
+/// compared with each of them.
+const MEMBERS_MAX: usize = 512;
+
 /// Halfway between the largest f32 and the number after it: everything nearer to zero rounds to
 /// an f32, 2^128 − 2^103.
 const FLOAT32_BOUND: f64 = 340_282_356_779_733_661_637_539_395_458_142_568_448.0;
@@ -108,6 +112,9 @@ impl Writer<'_, '_> {
         self.budget.charge(docs.map_or(0, str::len))?;
         if let TypeDefKind::Type(primitive) = &definition.kind {
             return Ok(described(self.ty(primitive, depth + 1)?, docs, false));
+        }
+        if members(&definition.kind) > MEMBERS_MAX {
+            return Err(NotMappable::TooLarge);
         }
         let schema = match &definition.kind {
             TypeDefKind::Record(record) => self.record(record, depth)?,
@@ -240,6 +247,17 @@ impl Writer<'_, '_> {
             ] }),
             Direction::Output => blob_reference(),
         })
+    }
+}
+
+fn members(kind: &TypeDefKind) -> usize {
+    match kind {
+        TypeDefKind::Record(record) => record.fields.len(),
+        TypeDefKind::Tuple(tuple) => tuple.types.len(),
+        TypeDefKind::Variant(variant) => variant.cases.len(),
+        TypeDefKind::Enum(names) => names.cases.len(),
+        TypeDefKind::Flags(names) => names.flags.len(),
+        _ => 0,
     }
 }
 
