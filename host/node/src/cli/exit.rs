@@ -48,6 +48,16 @@ fn of_call(call: &CallReply) -> Exit {
     }
 }
 
+/// The exit code of a command component: one that ended with another code than 0 answered with
+/// its own error.
+pub(crate) fn of_command(call: &CallReply) -> Exit {
+    let own = call.data.as_ref().and_then(|data| data.get("exit_code"));
+    match of_call(call) {
+        Exit::Success if own.is_some_and(|code| *code != 0) => Exit::PluginFailure,
+        exit => exit,
+    }
+}
+
 /// The table as text, two columns.
 pub(crate) fn table() -> String {
     let mut text = String::from("Exit codes:\n");
@@ -106,5 +116,16 @@ mod tests {
             assert_eq!(of(&reply, false), exit, "{reply:?}");
         }
         assert_eq!(of(&review(), true), Exit::Success);
+    }
+
+    #[test]
+    fn a_commands_own_code_is_a_plugin_failure() {
+        let mut call = fixture::call_reply(OutcomeKind::Success, None);
+        for (code, exit) in [(0, Exit::Success), (3, Exit::PluginFailure)] {
+            call.data = Some(serde_json::json!({"exit_code": code, "stdout": ""}));
+            assert_eq!(of_command(&call), exit);
+        }
+        let trap = fixture::call_reply(OutcomeKind::Failure, Some(Code::Trap));
+        assert_eq!(of_command(&trap), Exit::Trap);
     }
 }

@@ -36,6 +36,21 @@ pub(crate) fn output(call: &CallReply, told: bool) -> Output {
     Output { text, notes, json: documents::of(&reply, ""), exit }
 }
 
+/// What `run` answers for a command: its standard output as it is. Output that is no text stays
+/// JSON.
+pub(crate) fn command_output(call: &CallReply) -> Output {
+    let mut output = output(call, false);
+    let data = call.data.as_ref();
+    if let Some(stdout) = data.and_then(|data| data.get("stdout")).filter(|it| it.is_string()) {
+        output.text = data_text(stdout);
+    }
+    output.exit = exit::of_command(call);
+    if let Some(code) = data.and_then(|data| data.get("exit_code")).filter(|code| **code != 0) {
+        output.notes.push_str(&format!("the command ended with its own code {code}\n"));
+    }
+    output
+}
+
 /// The output: a text as it is, everything else as JSON. On a terminal a plugin's text is made
 /// harmless first; a file or program gets every byte.
 fn data_text(data: &Value) -> String {
@@ -141,6 +156,17 @@ mod tests {
         assert_eq!(data_text_for(&json!({"a": 1}), true), "{\n  \"a\": 1\n}\n");
         assert_eq!(data_text_for(&json!("\u{9b}"), true), "\\u{9b}\n");
         assert_eq!(data_text_for(&Value::Null, true), "");
+    }
+
+    #[test]
+    fn a_command_shows_what_it_printed_and_how_it_ended() {
+        let mut call = fixture::call_reply(OutcomeKind::Success, None);
+        call.data = Some(json!({"exit_code": 3, "stdout": "hello\n"}));
+        let output = command_output(&call);
+        assert_eq!((output.text.as_str(), output.exit), ("hello\n", Exit::PluginFailure));
+        assert!(output.notes.contains("code 3"), "{}", output.notes);
+        call.data = Some(json!({"exit_code": 0, "stdout": {"base64": "/w=="}}));
+        assert!(command_output(&call).text.contains("base64"));
     }
 
     #[test]

@@ -19,7 +19,8 @@ use crate::api::{CallRequest, CapabilityView, Reply, Request, Review, Source};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 A command gets the words after the file as its arguments. A component that
-offers functions gets key=text, key:=JSON and key=@FILE, as with `call`.
+offers functions gets key=text, key:=JSON and key=@FILE, as with `call`. A
+command that ends with another code than 0 ends this one with 1.
 
 Examples:
   meshhost run ./hello.wasm
@@ -69,7 +70,9 @@ async fn run_call(
     call: CallRequest,
     session: &mut Session,
 ) -> Result<Output, Refusal> {
+    let is_command = capability.is_none();
     match session.ask(Request::Run { source, capability, call }).await? {
+        Reply::Call(reply) if is_command => Ok(outcome::command_output(&reply)),
         Reply::Call(reply) => Ok(outcome::output(&reply, false)),
         other => Err(unexpected(&other)),
     }
