@@ -2,14 +2,185 @@
 //! key-values and installed plugins. The only module that names sqlx.
 //!
 //! Reading order: [`directory`] is who may open it; [`database`] is the one SQLite file and the
-//! one connection that writes.
+//! one connection that writes; [`writer`] is the one way into the record, [`heads`] signs where it
+//! ends, [`audit`] reads and checks it.
 
+use std::{path::Path, sync::Arc, time::Duration};
+
+use meshhost_core::{
+    evidence::{
+        event::{Salt, Stamp},
+        time::Timestamp,
+    },
+    ports::{Clock, Entropy},
+};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use audit::Audit;
+use blobs::Blobs;
+use database::{Database, Durability};
+use directory::{Access, DataDirectory};
+use error::StoreError;
+use heads::Heads;
+use key_values::KeyValues;
+use keys::{Keys, Purpose};
+use plugins::Plugins;
+use results::Results;
+use writer::EvidenceWriter;
+
+pub mod audit;
 pub mod blobs;
 pub mod database;
 pub mod directory;
 pub mod error;
+pub mod heads;
 pub mod key_values;
 pub mod keys;
 pub mod plugins;
+mod recovery;
 pub mod results;
 pub mod writer;
+
+/// How often the head is signed when events were written.
+const SIGN_EVERY: Duration = Duration::from_secs(1);
+
+/// How a store is opened.
+#[derive(Debug, Clone, Copy)]
+pub struct StoreOptions {
+    /// What an acknowledged event survives.
+    pub durability: Durability,
+    /// Bytes of all blobs together.
+    pub blob_bytes: u64,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self { durability: Durability::Process, blob_bytes: 16 << 30 }
+    }
+}
+
+/// Everything that the node keeps, open.
+#[derive(Debug)]
+pub struct Store {
+    /// The folder and its lock.
+    pub directory: DataDirectory,
+    /// The node's keys and id.
+    pub keys: Keys,
+    /// The way into the record.
+    pub evidence: EvidenceWriter,
+    /// The record, for reading.
+    pub audit: Audit,
+    /// Results of calls, for a day.
+    pub results: Results,
+    /// Blobs.
+    pub blobs: Blobs,
+    /// Key-value stores of plugins.
+    pub key_values: KeyValues,
+    /// Installed plugins.
+    pub plugins: Plugins,
+    /// Calls that were interrupted by the end of the node before, and are ended now.
+    pub interrupted: u64,
+    database: Database,
+    heads: Arc<Heads>,
+    signing: JoinHandle<()>,
+    closing: CancellationToken,
+}
+
+impl Store {
+    /// Opens the data directory, making it when it is not there; ends calls that were running when
+    /// the node stopped; signs heads from here on.
+    ///
+    /// # Errors
+    /// [`StoreError`]: in use, reachable by others, newer, damaged, full, read-only.
+    pub async fn open(
+        path: &Path,
+        access: Access,
+        options: StoreOptions,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, StoreError> {
+        let directory = DataDirectory::open(path, access).await?;
+        let keys = Keys::open(&directory, clock.as_ref(), entropy.as_ref())?;
+        let database = Database::open(&directory.database(), options.durability).await?;
+        let evidence = EvidenceWriter::open(database.clone()).await?;
+        let heads = Heads::open(
+            directory.heads(),
+            options.durability,
+            &keys,
+            Arc::clone(&clock),
+            &evidence,
+        );
+        let heads = Arc::new(heads.await?);
+        recovery::key_event(&evidence, &keys, clock.as_ref(), entropy.as_ref()).await?;
+        let interrupted =
+            recovery::end_interrupted(&evidence, clock.as_ref(), entropy.as_ref()).await?;
+        let results =
+            Results::new(database.clone(), Arc::clone(&clock), keys.derived(Purpose::Store));
+        results.sweep().await?;
+        let blobs = Blobs::open(
+            directory.blobs(),
+            database.clone(),
+            Arc::clone(&clock),
+            options.blob_bytes,
+        );
+        let blobs = blobs.await?;
+        let closing = CancellationToken::new();
+        let signing =
+            tokio::spawn(sign_heads(Arc::clone(&heads), evidence.clone(), closing.clone()));
+        Ok(Self {
+            audit: Audit::new(evidence.clone(), Arc::clone(&heads), &keys, clock, entropy),
+            key_values: KeyValues::new(database.clone()),
+            plugins: Plugins::new(database.clone()),
+            directory,
+            keys,
+            evidence,
+            results,
+            blobs,
+            interrupted,
+            database,
+            heads,
+            signing,
+            closing,
+        })
+    }
+
+    /// Signs the head, writes everything back and gives the lock free.
+    ///
+    /// # Errors
+    /// When the head or the database cannot be written; what was acknowledged is kept.
+    pub async fn close(self) -> Result<(), StoreError> {
+        self.closing.cancel();
+        // It ends by itself; an error could only be its panic.
+        let _ = self.signing.await;
+        self.heads.sign(&self.evidence).await?;
+        self.database.close().await
+    }
+}
+
+/// Signs the head every second and whenever many events were written, until the store closes.
+async fn sign_heads(heads: Arc<Heads>, evidence: EvidenceWriter, closing: CancellationToken) {
+    let mut tick = tokio::time::interval(SIGN_EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = closing.cancelled() => return,
+            () = evidence.signature_due() => {}
+            _ = tick.tick() => {}
+        }
+        if let Err(error) = heads.sign(&evidence).await {
+            tracing::error!(error = &error as &dyn std::error::Error, "the head is not signed");
+        }
+    }
+}
+
+/// A fresh id, time and salt for one event.
+fn stamp(clock: &dyn Clock, entropy: &dyn Entropy) -> Stamp {
+    let mut salt = [0; 16];
+    entropy.fill(&mut salt);
+    Stamp {
+        event_id: keys::uuid_v7(clock, entropy).to_string(),
+        at: Timestamp::from_micros(clock.now_us()),
+        salt: Salt::new(salt),
+    }
+}

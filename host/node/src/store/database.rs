@@ -73,7 +73,7 @@ impl Database {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(synchronous)
             .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
-            .pragma("secure_delete", "FAST");
+            .pragma("secure_delete", "ON");
         let mut writer = SqliteConnection::connect_with(&writing)
             .await
             .map_err(StoreError::database("open meshhost.db"))?;
@@ -97,18 +97,25 @@ impl Database {
         &self.readers
     }
 
+    /// Writes the log back into the database and empties it, as far as no reader needs it.
+    ///
+    /// # Errors
+    /// When it cannot be written back; nothing is lost then.
+    pub(super) async fn write_back(&self) -> Result<(), StoreError> {
+        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
+            .execute(&mut *self.writer().await)
+            .await
+            .map_err(StoreError::database("write back the log"))?;
+        Ok(())
+    }
+
     /// Ends the readers and writes the log back into the database.
     ///
     /// # Errors
     /// When the log cannot be written back; nothing is lost then.
     pub async fn close(&self) -> Result<(), StoreError> {
         self.readers.close().await;
-        let mut writer = self.writer().await;
-        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
-            .execute(&mut *writer)
-            .await
-            .map_err(StoreError::database("write back the log"))?;
-        Ok(())
+        self.write_back().await
     }
 }
 

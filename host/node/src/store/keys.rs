@@ -14,6 +14,7 @@ use std::{
 
 use ed25519_dalek::SigningKey;
 use meshhost_core::{
+    evidence::sign::Signer,
     id::HostId,
     ports::{Clock, Entropy},
 };
@@ -50,7 +51,6 @@ pub struct Keys {
     node: SigningKey,
     evidence: SigningKey,
     host_id: HostId,
-    created: bool,
 }
 
 impl fmt::Debug for Keys {
@@ -71,34 +71,28 @@ impl Keys {
         entropy: &dyn Entropy,
     ) -> Result<Self, StoreError> {
         let used = directory.database().exists();
-        let (node, _) = key(&directory.node_key(), "node.key", used, entropy)?;
-        let (evidence, created) = key(&directory.evidence_key(), "evidence.key", used, entropy)?;
+        let node = key(&directory.node_key(), "node.key", used, entropy)?;
+        let evidence = key(&directory.evidence_key(), "evidence.key", used, entropy)?;
         let host_id = host_id(&directory.host_id(), clock, entropy)?;
-        Ok(Self { node, evidence, host_id, created })
+        Ok(Self { node, evidence, host_id })
     }
 
     /// The key that identifies the node to peers.
     #[must_use]
-    pub const fn node(&self) -> &SigningKey {
-        &self.node
+    pub fn node(&self) -> Signer {
+        Signer::from_seed(self.node.as_bytes())
     }
 
     /// The key that signs evidence.
     #[must_use]
-    pub const fn evidence(&self) -> &SigningKey {
-        &self.evidence
+    pub fn evidence(&self) -> Signer {
+        Signer::from_seed(self.evidence.as_bytes())
     }
 
     /// The node's id in evidence: chosen once, kept for ever.
     #[must_use]
     pub const fn host_id(&self) -> &HostId {
         &self.host_id
-    }
-
-    /// Whether the evidence key was made by this opening.
-    #[must_use]
-    pub const fn created(&self) -> bool {
-        self.created
     }
 
     /// A key that only this node can derive (BLAKE3's key derivation).
@@ -108,17 +102,17 @@ impl Keys {
     }
 }
 
-/// Reads or makes one key; the flag says whether it was made. None is made beside a store that
+/// Reads or makes one key. None is made beside a store that
 /// is already `used`: what the lost key signed would fail to verify without a word of why.
 fn key(
     path: &Path,
     name: &'static str,
     used: bool,
     entropy: &dyn Entropy,
-) -> Result<(SigningKey, bool), StoreError> {
+) -> Result<SigningKey, StoreError> {
     if let Some(bytes) = read_private(path, name, 32)? {
         let seed = <[u8; 32]>::try_from(bytes).map_err(|_| StoreError::Damaged { what: name })?;
-        return Ok((SigningKey::from_bytes(&seed), false));
+        return Ok(SigningKey::from_bytes(&seed));
     }
     if used {
         return Err(StoreError::Damaged { what: name });
@@ -126,7 +120,7 @@ fn key(
     let mut seed = [0; 32];
     entropy.fill(&mut seed);
     write_private(path, &seed)?;
-    Ok((SigningKey::from_bytes(&seed), true))
+    Ok(SigningKey::from_bytes(&seed))
 }
 
 fn host_id(path: &Path, clock: &dyn Clock, entropy: &dyn Entropy) -> Result<HostId, StoreError> {

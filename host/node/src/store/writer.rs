@@ -34,10 +34,12 @@ mod condition;
 mod group;
 mod load;
 mod memory;
+mod purge;
 mod rows;
 
 pub use condition::{AppendError, Appended, InFlight, MandateUse, StartCondition};
 use memory::Memory;
+pub use purge::PurgeError;
 
 /// Appends that may wait. Beyond that, calls that have not started are turned away, and calls
 /// that have wait for their place, so that their end is written.
@@ -75,6 +77,8 @@ struct Request {
     drafts: Vec<Draft>,
     start: Option<StartCondition>,
     result: Option<KeptResult>,
+    /// The correlation whose events go when these are written.
+    purge: Option<CorrelationId>,
     answer: oneshot::Sender<Result<Appended, AppendError>>,
     _place: OwnedSemaphorePermit,
 }
@@ -202,7 +206,7 @@ impl EvidenceWriter {
             None => places.acquire_owned().await.map_err(|_| AppendError::Busy)?,
         };
         let (answer, mut answered) = oneshot::channel();
-        let request = Request { drafts, start, result, answer, _place: place };
+        let request = Request { drafts, start, result, purge: None, answer, _place: place };
         self.shared.queue().push_back(request);
         loop {
             tokio::select! {

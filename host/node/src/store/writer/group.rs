@@ -232,6 +232,9 @@ impl Sealing {
         for result in requests.iter().filter_map(|request| request.result.as_ref()) {
             rows.result(result);
         }
+        for correlation in requests.iter().filter_map(|request| request.purge.as_ref()) {
+            rows.purged(correlation);
+        }
         rows
     }
 

@@ -36,6 +36,10 @@ INSERT OR REPLACE INTO caller_days
 INSERT INTO mandate_usage SELECT value ->> 0, value ->> 1 FROM json_each(?);
 INSERT OR REPLACE INTO invocation_results
     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(?);
+DELETE FROM invocation_results WHERE invocation_id IN (
+    SELECT invocation_id FROM events JOIN json_each(?) ON correlation_id = json_each.value);
+UPDATE events SET event = NULL, invocation_id = NULL, event_type = NULL, capability_id = NULL
+    WHERE correlation_id IN (SELECT value FROM json_each(?));
 COMMIT";
 
 /// The rows of one group, as JSON arrays of arrays.
@@ -50,6 +54,7 @@ pub(super) struct Rows {
     days: List,
     mandates: List,
     results: List,
+    purged: List,
 }
 
 /// A JSON array that is being written.
@@ -118,6 +123,10 @@ impl Rows {
         self.mandates.push((mandate_id, invocation));
     }
 
+    pub(super) fn purged(&mut self, correlation: &CorrelationId) {
+        self.purged.push(correlation);
+    }
+
     pub(super) fn result(&mut self, kept: &KeptResult) {
         self.results.push((
             &kept.invocation_id,
@@ -132,6 +141,7 @@ impl Rows {
 /// Writes the rows, all or none.
 pub(super) async fn insert(shared: &Arc<Shared>, rows: Rows) -> Result<(), sqlx::Error> {
     let mut writer = shared.database.writer().await;
+    let purged = rows.purged.finish();
     let lists = [
         rows.events,
         rows.nodes,
@@ -145,6 +155,7 @@ pub(super) async fn insert(shared: &Arc<Shared>, rows: Rows) -> Result<(), sqlx:
     ];
     let batch =
         lists.into_iter().fold(sqlx::query(INSERT), |batch, list| batch.bind(list.finish()));
+    let batch = batch.bind(purged.clone()).bind(purged);
     let written = batch.execute(&mut *writer).await;
     if written.is_err() {
         // SQLite may have ended the transaction by itself already; then this fails, as it should.
