@@ -19,7 +19,7 @@ mod secret;
 
 pub use effective::{Effective, GrantRefusal, RefusedGrant, check_grant, effective, needs_choice};
 pub use executed::{executes_for_others, may_hold_executed};
-pub use file::{FolderIdentity, GRANT_FILE_BYTES_MAX, GrantEntry, GrantFile, UnwritableGrants};
+pub use file::{FolderIdentity, GRANT_FILE_BYTES_MAX, GrantEntry, GrantFile};
 pub use secret::looks_like_secret;
 
 /// A granted folder with the identity that it had when it was granted.

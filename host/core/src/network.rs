@@ -192,7 +192,11 @@ impl FromStr for NetworkRule {
 
 /// Splits `host:port`; the colons inside the brackets of an IPv6 address are the host's.
 fn split_port(authority: &str) -> Result<(&str, Option<u16>), NetworkRuleError> {
-    let bracket = authority.rfind(']').map_or(0, |index| index + 1);
+    let closing = authority.rfind(']');
+    if authority.starts_with('[') && closing.is_none() {
+        return Err(NetworkRuleError::OddAddress);
+    }
+    let bracket = closing.map_or(0, |index| index + 1);
     let (inside, after) = authority.split_at(bracket);
     let Some(colon) = after.find(':') else { return Ok((authority, None)) };
     let digits = after.get(colon + 1..).unwrap_or_default();

@@ -1,1 +1,96 @@
+use proptest::prelude::*;
 
+use super::*;
+
+fn parse(text: &str) -> NodeConfig {
+    NodeConfig::parse("meshhost.toml", text).unwrap_or_else(|error| panic!("{}", error.render()))
+}
+
+#[test]
+fn an_empty_file_is_the_default() {
+    assert_eq!(parse(""), NodeConfig::DEFAULT);
+    assert_eq!(parse("[ceiling]\n[limits]\n[compile]\n[ceiling.risk]"), NodeConfig::DEFAULT);
+}
+
+#[test]
+fn every_key_is_read() {
+    let config = parse(
+        r#"
+durability = "power"
+concurrency = 8
+file_threads = 2
+blob_bytes = 1_048_576
+result_cache_bytes = 0
+[limits]
+deadline_ms = 1_000
+[ceiling]
+folders = "ro"
+network = false
+key_value_bytes = 5
+[ceiling.limits]
+deadline_ms = 2_000
+[ceiling.risk]
+user = "medium"
+plugin = "low"
+[compile]
+memory_bytes = 1_073_741_824
+time_ms = 1_000
+code_bytes = 1_048_576
+component_bytes = 65_536
+"#,
+    );
+    assert_eq!(config.durability, Durability::Power);
+    assert_eq!((config.concurrency, config.file_threads), (8, 2));
+    assert_eq!((config.blob_bytes, config.result_cache_bytes), (1_048_576, 0));
+    assert_eq!(config.ceiling.default_limits.deadline_ms, 1_000);
+    assert_eq!(config.ceiling.limits.deadline_ms, 2_000);
+    assert_eq!(config.ceiling.folders, Some(FolderMode::Ro));
+    assert!(!config.ceiling.network && config.ceiling.key_value_bytes == 5);
+    assert_eq!(config.risk, RiskCeilings { user: Risk::Medium, plugin: Risk::Low });
+    assert_eq!(config.compile.time_ms, 1_000);
+    assert_eq!(parse("[ceiling]\nfolders = \"none\"").ceiling.folders, None);
+}
+
+#[test]
+fn a_lowered_ceiling_lowers_the_default() {
+    let config = parse("[ceiling.limits]\nfuel = 5");
+    assert_eq!(config.ceiling.default_limits.fuel, 5);
+}
+
+#[test]
+fn wrong_values_are_refused_where_they_stand() {
+    for (text, line, part, hint) in [
+        ("concurency = 8", 1, "unknown field", Some("did you mean `concurrency`?")),
+        ("concurrency = 0", 1, "`concurrency` is 0", Some("from 1 to 1024")),
+        ("\nconcurrency = 9_000", 2, "`concurrency` is 9000", Some("from 1 to 1024")),
+        ("concurrency = -1", 1, "invalid value", None),
+        ("concurrency = \"8\"", 1, "invalid type", None),
+        ("durability = \"always\"", 1, "unknown variant", None),
+        ("[ceiling]\nfolders = \"all\"", 2, "unknown variant", None),
+        ("[ceiling.risk]\nuser = \"critical\"", 2, "asked for each time", Some("high")),
+        (
+            "[ceiling.limits]\nmemory_bytes = 1_099_511_627_776",
+            2,
+            "`memory_bytes` is above",
+            Some("or less"),
+        ),
+        ("[limits]\ndeadline_ms = 700_000", 2, "the node's ceiling", Some("600000 or less")),
+        ("[limits]\ndeadlin_ms = 7", 2, "no limit", Some("did you mean `deadline_ms`?")),
+        ("[compile]\nmemory_bytes = 1", 2, "`memory_bytes` is 1", Some("1073741824")),
+    ] {
+        let error = NodeConfig::parse("meshhost.toml", text).unwrap_err();
+        assert_eq!((error.line, error.code), (line, Code::ConfigInvalid), "{}", error.render());
+        assert!(error.message.contains(part), "{}", error.render());
+        if let Some(hint) = hint {
+            assert!(error.hint.as_deref().unwrap_or_default().contains(hint), "{}", error.render());
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_text_panics(text in any::<String>(), key in "[a-z_.]{1,12}", value in "[ -~]{0,12}") {
+        let _ = NodeConfig::parse("x", &text);
+        let _ = NodeConfig::parse("x", &format!("{key} = {value}"));
+    }
+}

@@ -162,10 +162,9 @@ impl GrantFile {
     }
 
     /// The file as text, always in the same order.
-    ///
-    /// # Errors
-    /// When a limit is above 2^63−1, where numbers in TOML end.
-    pub fn to_toml(&self) -> Result<String, UnwritableGrants> {
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "names, texts and numbers always have a TOML form")]
+    pub fn to_toml(&self) -> String {
         let written = WrittenFile {
             plugin: &self.plugin,
             consent: self.consent,
@@ -173,18 +172,8 @@ impl GrantFile {
             limits: self.limits,
             entries: self.entries.iter().map(WrittenEntry::of).collect(),
         };
-        toml::to_string(&written).map_err(|_| UnwritableGrants)
+        toml::to_string(&written).expect("a grant file has a TOML form")
     }
-}
-
-/// The grants cannot be written as a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the grants cannot be written: a limit is above 2^63-1")]
-pub struct UnwritableGrants;
-
-impl UnwritableGrants {
-    /// The code of this error, always the same.
-    pub const CODE: Code = Code::GrantInvalid;
 }
 
 impl<'file> WrittenEntry<'file> {
