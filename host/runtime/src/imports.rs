@@ -137,6 +137,6 @@ fn link_io(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
 }
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

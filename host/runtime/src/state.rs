@@ -20,7 +20,7 @@ use meshhost_core::{
 use wasmtime::component::ResourceTable;
 
 pub(crate) use self::log::escape_into;
-pub(crate) use self::record::{BufferCharge, CallRecord, EffectInFlight};
+pub(crate) use self::record::{BufferCharge, CallRecord};
 use crate::{
     execute::CommandInput, file_pool::FilePool, imports::ImportState, limiter::Limiter,
     live::LiveGrants, load::Ports,

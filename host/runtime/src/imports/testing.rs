@@ -27,18 +27,18 @@ use crate::{
 };
 
 /// The time that the node's clock shows: not the call's start.
-pub(super) const NOW_US: i64 = 1_700_000_000_000_001;
+pub(crate) const NOW_US: i64 = 1_700_000_000_000_001;
 /// When the call began.
-pub(super) const STARTED_US: i64 = 1_600_000_000_000_001;
+pub(crate) const STARTED_US: i64 = 1_600_000_000_000_001;
 
 /// What a test says of its call.
 #[derive(Debug)]
-pub(super) struct Setting {
-    pub(super) grants: EffectiveGrants,
-    pub(super) excluded: Vec<Excluded>,
-    pub(super) limits: Limits,
-    pub(super) command: Option<CommandInput>,
-    pub(super) depth: u32,
+pub(crate) struct Setting {
+    pub(crate) grants: EffectiveGrants,
+    pub(crate) excluded: Vec<Excluded>,
+    pub(crate) limits: Limits,
+    pub(crate) command: Option<CommandInput>,
+    pub(crate) depth: u32,
 }
 
 impl Default for Setting {
@@ -55,12 +55,12 @@ impl Default for Setting {
 
 impl Setting {
     /// A call with these grants.
-    pub(super) fn granted(grants: EffectiveGrants) -> Self {
+    pub(crate) fn granted(grants: EffectiveGrants) -> Self {
         Self { grants, ..Self::default() }
     }
 
     /// The state of its store.
-    pub(super) fn state(self) -> HostState {
+    pub(crate) fn state(self) -> HostState {
         let (grants, left_out) = LiveGrants::open(&self.grants, self.excluded.into());
         assert!(left_out.is_empty(), "{left_out:?}");
         let call = Call {
@@ -72,19 +72,25 @@ impl Setting {
             started: Instant::now(),
             started_us: STARTED_US,
         };
-        let memory = Arc::new(Memory::default());
-        let ports = Ports {
-            blobs: memory.clone(),
-            key_values: memory.clone(),
-            invoker: memory.clone(),
-            clock: memory.clone(),
-            entropy: memory,
-        };
-        HostState::new(call, Arc::new(Shared { ports, files: FilePool::new(4) }))
+        let shared = Arc::new(Shared { ports: ports(), files: FilePool::new(4) });
+        HostState::new(Arc::new(call), &shared)
     }
 }
 
-fn invocation(depth: u32) -> Invocation {
+/// Every service, in memory.
+pub(crate) fn ports() -> Ports {
+    let memory = Arc::new(Memory::default());
+    Ports {
+        blobs: memory.clone(),
+        key_values: memory.clone(),
+        invoker: memory.clone(),
+        clock: memory.clone(),
+        entropy: memory,
+    }
+}
+
+/// A call from outside, or by that many plugins.
+pub(crate) fn invocation(depth: u32) -> Invocation {
     Invocation {
         invocation_id: "call".parse().unwrap(),
         correlation_id: "work".parse().unwrap(),
