@@ -200,7 +200,12 @@ async fn with_node(
         _ = tokio::signal::ctrl_c() => Err(Refusal::new(Code::Cancelled, "interrupted")),
         result = Box::pin(ask(command, &mut session)) => result,
     };
-    session.close().await;
+    tokio::select! {
+        biased;
+        // Whoever interrupts again does not want to wait for the end of what was cancelled.
+        _ = tokio::signal::ctrl_c() => {}
+        () = session.close() => {}
+    }
     result
 }
 

@@ -17,7 +17,7 @@ use super::{
     parameters::{self, parameters},
     print::Output,
     session::{Session, unexpected},
-    text::nearest,
+    text::{clean_line, nearest},
 };
 use crate::api::{CallReply, CallRequest, CapabilityView, Reply, Request};
 
@@ -106,8 +106,8 @@ pub(crate) async fn run(command: CallCommand, session: &mut Session) -> Result<O
     call.plugin.clone_from(&command.plugin);
     call.input = put_blobs(session, input).await?;
     // A capability that is not known is asked for all the same: the node writes the attempt down.
-    let reply = ask_until_granted(session, call).await?;
-    let mut output = outcome::output(&reply, session.interactive);
+    let (reply, told) = ask_until_granted(session, call).await?;
+    let mut output = outcome::output(&reply, told);
     if found.is_none()
         && let Some(near) = nearest(id.as_str(), known.iter().map(|one| one.id.as_str()))
     {
@@ -152,21 +152,24 @@ pub(crate) async fn put_blobs(
 }
 
 /// Calls; when it fails for a missing grant and somebody is there, offers the grant and calls
-/// again. A call with an id of the caller's is not repeated: its result is recorded.
-async fn ask_until_granted(session: &mut Session, call: CallRequest) -> Result<CallReply, Refusal> {
-    let mut repeats =
-        if session.interactive && call.invocation_id.is_none() { REPEATS_MAX } else { 0 };
+/// again. A call with an id of the caller's is not repeated: its result is recorded. Also says
+/// whether the denials were shown.
+async fn ask_until_granted(
+    session: &mut Session,
+    call: CallRequest,
+) -> Result<(CallReply, bool), Refusal> {
+    let may_repeat = session.interactive && call.invocation_id.is_none();
+    let mut repeats = if may_repeat { REPEATS_MAX } else { 0 };
     loop {
         let reply = session.ask(Request::Call(call.clone())).await?;
         let Reply::Call(reply) = reply else { return Err(unexpected(&reply)) };
-        let offer = outcome::offer(&reply);
-        let Some((plugin, permission)) = offer.filter(|_| repeats > 0) else { return Ok(*reply) };
+        let offer = outcome::offer(&reply).filter(|_| repeats > 0);
+        let Some((plugin, permission)) = offer else { return Ok((*reply, false)) };
         repeats -= 1;
         session.printer.say(&outcome::denials(&reply));
-        let question =
-            format!("Grant {} to {plugin} and call again?", super::text::clean_line(&permission));
-        if !super::consent::confirm(&question)? {
-            return Ok(*reply);
+        let question = format!("Grant {} to {plugin} and call again?", clean_line(&permission));
+        if !super::consent::confirm(&question) {
+            return Ok((*reply, true));
         }
         let limits = LimitsWanted::default();
         session.ask(Request::Grant { name: plugin, permissions: vec![permission], limits }).await?;

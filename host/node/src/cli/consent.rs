@@ -115,10 +115,10 @@ pub(crate) fn needed(review: Review) -> Output {
     let text = review::card(&review);
     let notes = super::print::refusal_text(&Refusal::new(
         Code::ConsentNeeded,
-        "nothing was changed: consent is needed and there is no terminal to ask on. This command \
-         would give it:",
+        "nothing was changed: consent is needed and there is no terminal to ask on",
     ));
-    let notes = format!("{notes}\n{}\n", super::text::clean_line(&review.consent_command));
+    let command = super::text::clean_line(&review.consent_command);
+    let notes = format!("{notes}  this command consents:\n\n{command}\n\n");
     let reply = Reply::Review(Box::new(review));
     let exit = exit::of(&reply, false);
     Output { text, notes, json: documents::of(&reply, ""), exit }
@@ -168,15 +168,15 @@ fn resolve(ask: &AskView, place: &Place) -> Result<String, Refusal> {
     let Permission::Folder { mode, guest, host: None } = permission else {
         return absolute(permission, place);
     };
-    let question = format!("Folder for {}:", review::permission(&ask.permission));
+    let question = format!("Which folder for {}?", super::text::clean_line(&ask.permission));
     let answer = Text::new(&question).with_default(".").prompt();
     let host = Some(answer.map_err(|error| not_answered(&error))?);
     absolute(Permission::Folder { mode, guest, host }, place)
 }
 
-/// A question that is answered by `y` alone.
-pub(crate) fn confirm(question: &str) -> Result<bool, Refusal> {
-    Confirm::new(question).with_default(false).prompt().map_err(|error| not_answered(&error))
+/// A question that is answered by `y` alone: whoever leaves it has said no.
+pub(crate) fn confirm(question: &str) -> bool {
+    Confirm::new(question).with_default(false).prompt().unwrap_or(false)
 }
 
 fn declined() -> Refusal {

@@ -23,8 +23,7 @@ pub(crate) fn output(call: &CallReply, told: bool) -> Output {
     if let Some(error) = error(call) {
         notes.push_str(&refusal_text(&error));
     }
-    let already = told && offer(call).is_some();
-    if !already {
+    if !told {
         notes.push_str(&denials(call));
     }
     if call.outcome != OutcomeKind::Success {

@@ -339,7 +339,7 @@ async fn list(session: &mut Session) -> Result<Output, Refusal> {
                 clean_line(&plugin.version).into_owned(),
                 state(plugin),
                 plugin.effective.iter().map(|one| clean_line(one).into_owned() + " ").collect(),
-                count(plugin.capabilities.len(), "function"),
+                count(plugin.capabilities.len(), "capability"),
             ]
         });
         table(["PLUGIN", "VERSION", "STATE", "MAY USE", "OFFERS"], rows)

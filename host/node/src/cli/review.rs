@@ -172,7 +172,7 @@ pub(crate) fn done(what: &str, plugin: &PluginView) -> String {
         "{} {what}: {}, {granted}, {}\n",
         styled(BOLD, &name),
         clean_line(&plugin.state),
-        count(plugin.capabilities.len(), "capability").replace("capabilitys", "capabilities"),
+        count(plugin.capabilities.len(), "capability"),
     )
 }
 

@@ -138,9 +138,13 @@ pub(crate) fn thousands(count: u64) -> String {
     grouped
 }
 
-/// `1 plugin`, `2 plugins`.
+/// `1 plugin`, `2 plugins`, `0 capabilities`.
 pub(crate) fn count(number: usize, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+    match noun.strip_suffix('y') {
+        _ if number == 1 => format!("{number} {noun}"),
+        Some(stem) => format!("{number} {stem}ies"),
+        None => format!("{number} {noun}s"),
+    }
 }
 
 /// The one of `known` that `wanted` was probably meant to be.
@@ -216,6 +220,7 @@ mod tests {
         assert_eq!(shorten("abcdef", 4), "abc…");
         assert_eq!(count(1, "plugin"), "1 plugin");
         assert_eq!(count(0, "plugin"), "0 plugins");
+        assert_eq!(count(2, "capability"), "2 capabilities");
     }
 
     #[test]
