@@ -38,7 +38,7 @@ use wasmtime::component::ResourceAny;
 pub(crate) use command::ARGUMENTS_MAX;
 pub use command::{command_input, command_output};
 pub use lift::lift;
-pub use lower::lower;
+pub use lower::{check, lower};
 
 /// Largest whole number that every JSON reader keeps exactly: 2^53 − 1.
 pub const SAFE_INTEGER_MAX: u64 = (1 << 53) - 1;

@@ -34,22 +34,20 @@ pub fn lower(
     rules: &InputRules,
     blobs: &mut dyn BlobHandles,
 ) -> Result<Vec<Val>, ConvertError> {
-    let root = Path::Root("input");
-    let mut lowering = Lowering { rules, blobs };
-    let Some(object) = input.as_object() else {
-        let message = format!("expected an object keyed by parameter, found {}", found(input));
-        return Err(ConvertError::input(&root, &message));
-    };
-    let mut known = Known::new(object);
-    let mut arguments = Vec::with_capacity(function.params().len());
-    for (name, ty) in function.params() {
-        arguments.push(lowering.field(&root, &mut known, name, &ty)?);
-    }
-    if known.has_unknown() {
-        let names: Vec<&str> = function.params().map(|(name, _)| name).collect();
-        lowering.unknown(&root, object, &names)?;
-    }
-    Ok(arguments)
+    Lowering { rules, blobs: Some(blobs) }.arguments(input, function)
+}
+
+/// Whether [`lower`] would make the arguments, as far as that shows before anything runs: what
+/// blobs hold is looked at later.
+///
+/// # Errors
+/// As [`lower`].
+pub fn check(
+    input: &Value,
+    function: &ComponentFunc,
+    rules: &InputRules,
+) -> Result<(), ConvertError> {
+    Lowering { rules, blobs: None }.arguments(input, function).map(|_| ())
 }
 
 /// An object whose members are taken by WIT name.
@@ -90,10 +88,34 @@ fn fold(name: &str) -> Cow<'_, str> {
 
 struct Lowering<'a> {
     rules: &'a InputRules,
-    blobs: &'a mut dyn BlobHandles,
+    /// Absent when the input is only checked: then a blob becomes a value that nobody uses.
+    blobs: Option<&'a mut dyn BlobHandles>,
 }
 
 impl Lowering<'_> {
+    /// The arguments, in the order of the parameters.
+    fn arguments(
+        &mut self,
+        input: &Value,
+        function: &ComponentFunc,
+    ) -> Result<Vec<Val>, ConvertError> {
+        let root = Path::Root("input");
+        let Some(object) = input.as_object() else {
+            let message = format!("expected an object keyed by parameter, found {}", found(input));
+            return Err(ConvertError::input(&root, &message));
+        };
+        let mut known = Known::new(object);
+        let mut arguments = Vec::with_capacity(function.params().len());
+        for (name, ty) in function.params() {
+            arguments.push(self.field(&root, &mut known, name, &ty)?);
+        }
+        if known.has_unknown() {
+            let names: Vec<&str> = function.params().map(|(name, _)| name).collect();
+            self.unknown(&root, object, &names)?;
+        }
+        Ok(arguments)
+    }
+
     fn value(&mut self, path: &Path<'_>, ty: &Type, value: &Value) -> Result<Val, ConvertError> {
         let lowered = match ty {
             Type::Bool => value.as_bool().map(Val::Bool),
@@ -117,8 +139,8 @@ impl Lowering<'_> {
             Type::Flags(_) => return flags(path, ty, value),
             Type::Option(_) => return self.option(path, ty, value),
             Type::Result(_) => return self.result(path, ty, value),
-            Type::Own(_) => Some(Val::Resource(self.blob(path, ty, value, true)?)),
-            Type::Borrow(_) => Some(Val::Resource(self.blob(path, ty, value, false)?)),
+            Type::Own(_) => Some(self.blob(path, ty, value, true)?),
+            Type::Borrow(_) => Some(self.blob(path, ty, value, false)?),
             _ => number::lower(ty, value),
         };
         lowered.ok_or_else(|| mismatch(path, ty, value))
@@ -212,7 +234,10 @@ impl Lowering<'_> {
             BASE64.decode(text).map_err(|_| mismatch(path, ty, value))?
         } else if let Some(text) = blob_reference(value) {
             let digest = text.parse().map_err(|_| mismatch(path, ty, value))?;
-            self.blobs.bytes(&digest, limit).map_err(|error| error.at(path))?
+            match &mut self.blobs {
+                Some(blobs) => blobs.bytes(&digest, limit)?,
+                None => Vec::new(),
+            }
         } else {
             return Err(mismatch(path, ty, value));
         };
@@ -345,14 +370,17 @@ impl Lowering<'_> {
         ty: &Type,
         value: &Value,
         own: bool,
-    ) -> Result<wasmtime::component::ResourceAny, ConvertError> {
+    ) -> Result<Val, ConvertError> {
         let source = if let Some(text) = blob_reference(value) {
             text.parse().ok().map(BlobSource::Digest)
         } else {
             value.as_str().and_then(|text| BASE64.decode(text).ok()).map(BlobSource::Bytes)
         };
         let source = source.ok_or_else(|| mismatch(path, ty, value))?;
-        self.blobs.lower(source, own).map_err(|error| error.at(path))
+        match &mut self.blobs {
+            Some(blobs) => blobs.lower(source, own).map(Val::Resource),
+            None => Ok(Val::Bool(false)),
+        }
     }
 }
 

@@ -115,17 +115,6 @@ fn each_type_refuses_what_is_not_its_own() {
 }
 
 #[test]
-fn what_the_blob_store_says_comes_with_its_place() {
-    let mut converter = Converter::new("", "func(x: list<list<u8>>)");
-    let unknown = json!({ "x": ["", { "blob": Digest::of(b"unknown") }] });
-    let error = converter.lower(&unknown).unwrap_err();
-    assert_eq!(
-        (error.code, error.to_string().as_str()),
-        (Code::NotFound, "x[1]: there is no such blob")
-    );
-}
-
-#[test]
 fn a_message_stays_short_when_wit_names_are_long() {
     let long = "a".repeat(5_000);
     let mut converter = Converter::new(
