@@ -1,6 +1,7 @@
 //! What a plugin asks for and says of itself, written by its author in TOML and read here once.
 //!
 //! ```toml
+//! [plugin]
 //! name = "git"
 //! version = "0.1.0"
 //! description = "Reads git repositories."

@@ -8,7 +8,7 @@ use crate::{
     permission::Permission,
 };
 
-const HEAD: &str = "name = \"notes\"\nversion = \"0.1.0\"\ndescription = \"Notes.\"\n";
+const HEAD: &str = "[plugin]\nname = \"notes\"\nversion = \"0.1.0\"\ndescription = \"Notes.\"\n";
 
 fn manifest(asks: &[&str], rest: &str) -> Manifest {
     let mut text = HEAD.to_owned();

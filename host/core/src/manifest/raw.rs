@@ -11,17 +11,23 @@ use crate::{capability::Risk, id::PluginName, invocation::Mode};
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawManifest {
-    pub(super) name: PluginName,
-    pub(super) version: semver::Version,
-    pub(super) description: Spanned<String>,
-    #[serde(default)]
-    pub(super) stateful: bool,
+    pub(super) plugin: RawPlugin,
     #[serde(default)]
     pub(super) asks: Vec<Spanned<RawAsk>>,
     #[serde(default)]
     pub(super) limits: RawLimits,
     #[serde(default)]
     pub(super) capabilities: BTreeMap<Spanned<String>, RawCapability>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawPlugin {
+    pub(super) name: PluginName,
+    pub(super) version: semver::Version,
+    pub(super) description: Spanned<String>,
+    #[serde(default)]
+    pub(super) stateful: bool,
 }
 
 #[derive(Deserialize)]

@@ -7,7 +7,8 @@ use crate::{
     limits::Limits,
 };
 
-const HEAD: &str = "name = \"git\"\nversion = \"0.1.0\"\ndescription = \"Reads repositories.\"\n";
+const HEAD: &str =
+    "[plugin]\nname = \"git\"\nversion = \"0.1.0\"\ndescription = \"Reads repositories.\"\n";
 const RULES: &str = r#"
 [[asks]]
 permission = "fs:ro"
@@ -99,54 +100,54 @@ fn the_smallest_manifest_asks_for_nothing() {
 #[test]
 fn wrong_manifests_are_refused_where_they_are_wrong() {
     for (rest, line, part) in [
-        ("colour = 1", 4, "unknown field `colour`"),
-        ("stateful = 1", 4, "boolean"),
-        ("[[asks]]\npermission = \"fs:rx\"\nreason = \"x\"", 5, "no such kind"),
-        ("[[asks]]\npermission = \"fs:ro\"", 4, "missing field `reason`"),
-        ("[[asks]]\npermission = \"fs:ro\"\nreason = \" \"", 6, "`reason` has 1 to"),
-        ("[[asks]]\npermission = \"fs:ro\"\nreason = \"a\\u202eb\"", 6, "invisible"),
-        ("[[asks]]\npermission = \"fs:ro\"\nreason = \"a\\nb\"", 6, "on one line"),
-        ("[[asks]]\npermission = \"fs:ro=notes\"\nreason = \"x\"", 5, "from the root"),
-        ("[[asks]]\npermission = \"fs:ro=/a/../b\"\nreason = \"x\"", 5, "without `..`"),
+        ("colour = 1", 5, "unknown field `colour`"),
+        ("stateful = 1", 5, "boolean"),
+        ("[[asks]]\npermission = \"fs:rx\"\nreason = \"x\"", 6, "no such kind"),
+        ("[[asks]]\npermission = \"fs:ro\"", 5, "missing field `reason`"),
+        ("[[asks]]\npermission = \"fs:ro\"\nreason = \" \"", 7, "`reason` has 1 to"),
+        ("[[asks]]\npermission = \"fs:ro\"\nreason = \"a\\u202eb\"", 7, "invisible"),
+        ("[[asks]]\npermission = \"fs:ro\"\nreason = \"a\\nb\"", 7, "on one line"),
+        ("[[asks]]\npermission = \"fs:ro=notes\"\nreason = \"x\"", 6, "from the root"),
+        ("[[asks]]\npermission = \"fs:ro=/a/../b\"\nreason = \"x\"", 6, "without `..`"),
         (
             "[[asks]]\npermission = \"clock\"\nreason = \"x\"\n[[asks]]\npermission = \"clock\"\nreason = \"y\"",
-            8,
+            9,
             "twice",
         ),
-        ("[limits]\ndeadline = 5", 5, "there is no limit `deadline`"),
-        ("[limits]\ndeadline_ms = 0", 5, "at least 1"),
-        ("[limits]\ndeadline_ms = -5", 5, "invalid value"),
-        ("[limits]\nhandles = 5_000_000_000", 5, "too large"),
-        ("[capabilities.\"git/log\"]", 4, "capability id"),
-        ("[capabilities.a-b]\n[capabilities.a_b]", 5, "described twice"),
-        ("[capabilities.log]\nmodes = []", 5, "at least one mode"),
-        ("[capabilities.log]\nmodes = [\"batch\"]", 5, "unknown variant `batch`"),
-        ("[capabilities.log]\nrisk = \"none\"", 5, "unknown variant `none`"),
-        ("[capabilities.log]\ndescription = \"x\"", 5, "unknown field `description`"),
-        ("[capabilities.log]\ntimeout_ms = 0", 5, "at least 1"),
-        ("[capabilities.log]\nbudget = { calls_per_day = 0 }", 5, "at least 1"),
-        ("[capabilities.log]\nbudget = { per_day = 1 }", 5, "unknown field `per_day`"),
-        ("[capabilities.log]\nread_only = true\ndestructive = true", 4, "both"),
-        ("[capabilities.log]\nrisk = \"low\"\ndestructive = true", 5, "not of low risk"),
-        ("[capabilities.log]\npath_parameters = [\"a b\"]", 5, "parameter names"),
+        ("[limits]\ndeadline = 5", 6, "there is no limit `deadline`"),
+        ("[limits]\ndeadline_ms = 0", 6, "at least 1"),
+        ("[limits]\ndeadline_ms = -5", 6, "invalid value"),
+        ("[limits]\nhandles = 5_000_000_000", 6, "too large"),
+        ("[capabilities.\"git/log\"]", 5, "capability id"),
+        ("[capabilities.a-b]\n[capabilities.a_b]", 6, "described twice"),
+        ("[capabilities.log]\nmodes = []", 6, "at least one mode"),
+        ("[capabilities.log]\nmodes = [\"batch\"]", 6, "unknown variant `batch`"),
+        ("[capabilities.log]\nrisk = \"none\"", 6, "unknown variant `none`"),
+        ("[capabilities.log]\ndescription = \"x\"", 6, "unknown field `description`"),
+        ("[capabilities.log]\ntimeout_ms = 0", 6, "at least 1"),
+        ("[capabilities.log]\nbudget = { calls_per_day = 0 }", 6, "at least 1"),
+        ("[capabilities.log]\nbudget = { per_day = 1 }", 6, "unknown field `per_day`"),
+        ("[capabilities.log]\nread_only = true\ndestructive = true", 5, "both"),
+        ("[capabilities.log]\nrisk = \"low\"\ndestructive = true", 6, "not of low risk"),
+        ("[capabilities.log]\npath_parameters = [\"a b\"]", 6, "parameter names"),
         (
             "[[capabilities.log.invariants]]\nid = \"a\"\nparameter = \"b\"\nkind = \"is\"",
-            7,
+            8,
             "variant",
         ),
         (
             "[[capabilities.log.invariants]]\nid = \"a\"\nparameter = \"b\"\nkind = \"one-of\"\nvalue = []",
-            8,
+            9,
             "one-of",
         ),
         (
             "[[capabilities.log.invariants]]\nid = \"a\"\nparameter = \"b\"\nkind = \"maximum\"\nvalue = nan",
-            8,
+            9,
             "needs a number",
         ),
         (
             "[[capabilities.log.invariants]]\nid = \"a b\"\nparameter = \"b\"\nkind = \"required\"",
-            5,
+            6,
             "made of letters",
         ),
     ] {
@@ -155,9 +156,27 @@ fn wrong_manifests_are_refused_where_they_are_wrong() {
         assert!(error.message.contains(part), "{rest}\n{}", error.render());
     }
     assert!(
-        Manifest::parse("p", "name = \"../x\"\nversion = \"1.0.0\"\ndescription = \"x\"").is_err()
+        Manifest::parse("p", "[plugin]\nname = \"../x\"\nversion = \"1.0.0\"\ndescription = \"x\"")
+            .is_err()
     );
-    assert!(Manifest::parse("p", "name = \"x\"\nversion = \"1\"\ndescription = \"x\"").is_err());
+    assert!(
+        Manifest::parse("p", "[plugin]\nname = \"x\"\nversion = \"1\"\ndescription = \"x\"")
+            .is_err()
+    );
+}
+
+#[test]
+fn the_manifests_of_the_shipped_plugins_are_right() {
+    let plugins = concat!(env!("CARGO_MANIFEST_DIR"), "/../../plugins");
+    let mut read = 0;
+    for folder in std::fs::read_dir(plugins).unwrap() {
+        let file = folder.unwrap().path().join("plugin.toml");
+        let Ok(text) = std::fs::read_to_string(&file) else { continue };
+        let found = Manifest::parse(&file.to_string_lossy(), &text);
+        assert!(found.is_ok(), "{}", found.unwrap_err().render());
+        read += 1;
+    }
+    assert!(read > 0, "there are no manifests in {plugins}");
 }
 
 #[test]

@@ -26,7 +26,7 @@ const TEXTS_MAX: usize = 64;
 const TEXT_BYTES_MAX: usize = 256;
 
 pub(super) fn manifest(source: &Source<'_>, raw: RawManifest) -> Result<Manifest, Diagnostic> {
-    let description = text(source, &raw.description, "description")?;
+    let description = text(source, &raw.plugin.description, "description")?;
     let asks = asks(source, &raw.asks)?;
     let mut capabilities = BTreeMap::new();
     for (key, rules) in &raw.capabilities {
@@ -41,10 +41,10 @@ pub(super) fn manifest(source: &Source<'_>, raw: RawManifest) -> Result<Manifest
         }
     }
     Ok(Manifest {
-        name: raw.name,
-        version: raw.version,
+        name: raw.plugin.name,
+        version: raw.plugin.version,
         description,
-        stateful: raw.stateful,
+        stateful: raw.plugin.stateful,
         asks,
         limits: raw.limits.validate(source)?,
         limit_caps: LimitsWanted::default(),
