@@ -301,7 +301,7 @@ impl types::HostDescriptor for View<'_> {
         flags: PathFlags,
         path: String,
     ) -> FileResult<DescriptorStat> {
-        if self.is_nothing(&descriptor, &path)? {
+        if self.is_on_the_way(&descriptor, &path)? {
             return Ok(NOTHING);
         }
         let stat = self.look_at("stat-at", &descriptor, flags, path).await?;
@@ -434,7 +434,7 @@ impl types::HostDescriptor for View<'_> {
         flags: PathFlags,
         path: String,
     ) -> FileResult<MetadataHashValue> {
-        if self.is_nothing(&descriptor, &path)? {
+        if self.is_on_the_way(&descriptor, &path)? {
             return Ok(MetadataHashValue { lower: 0, upper: 0 });
         }
         let stat = self.look_at("metadata-hash-at", &descriptor, flags, path).await?;

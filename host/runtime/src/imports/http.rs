@@ -17,13 +17,17 @@ use std::{sync::Arc, time::Duration};
 use http::{HeaderName, Request, Response, header, uri::Scheme};
 use http_body_util::BodyExt;
 use meshhost_core::{decide, limits::MIB, network::NetworkRule};
+use tokio_rustls::rustls::Error as TlsError;
 use wasmtime::component::Linker;
 use wasmtime_wasi_http::{
     Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttp, WasiHttpCtx, WasiHttpCtxView,
     WasiHttpHooks,
     p2::bindings::{
         LinkOptions,
-        http::{outgoing_handler, types},
+        http::{
+            outgoing_handler,
+            types::{self, ErrorCode},
+        },
     },
 };
 
@@ -59,6 +63,7 @@ pub(super) fn link(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
 }
 
 fn view(state: &mut HostState) -> WasiHttpCtxView<'_> {
+    let state = state.enter();
     let http = &mut state.imports.http;
     WasiHttpCtxView { hooks: &mut http.hooks, ctx: &mut http.library, table: &mut state.table }
 }
@@ -103,6 +108,34 @@ impl WasiHttpHooks for Outgoing {
 
     fn p2_outgoing_body_chunk_size(&mut self) -> usize {
         CHUNK_BYTES_MAX
+    }
+
+    fn p2_error_from_hyper(&mut self, error: &hyper::Error) -> ErrorCode {
+        if error.is_timeout() {
+            ErrorCode::HttpResponseTimeout
+        } else if error.is_parse_too_large() {
+            ErrorCode::HttpResponseHeaderSectionSize(None)
+        } else if error.is_incomplete_message() {
+            ErrorCode::HttpResponseIncomplete
+        } else {
+            ErrorCode::HttpProtocolError
+        }
+    }
+
+    fn p2_error_from_connect(&mut self, error: &std::io::Error) -> ErrorCode {
+        match error.kind() {
+            std::io::ErrorKind::ConnectionRefused => ErrorCode::ConnectionRefused,
+            std::io::ErrorKind::TimedOut => ErrorCode::ConnectionTimeout,
+            _ => ErrorCode::DestinationUnavailable,
+        }
+    }
+
+    fn p2_error_from_tls(&mut self, error: &std::io::Error) -> ErrorCode {
+        let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<TlsError>());
+        match cause {
+            Some(TlsError::InvalidCertificate(_)) => ErrorCode::TlsCertificateError,
+            _ => ErrorCode::TlsProtocolError,
+        }
     }
 
     fn send_request(

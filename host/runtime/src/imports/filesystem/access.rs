@@ -262,6 +262,7 @@ impl View<'_> {
         }
     }
 
+    /// Whether an empty root is opened itself.
     pub(super) fn is_nothing(
         &self,
         descriptor: &Resource<Descriptor>,
@@ -269,5 +270,23 @@ impl View<'_> {
     ) -> FileResult<bool> {
         let descriptor = self.table.get(descriptor).map_err(FileError::trap)?;
         Ok(matches!(descriptor, Descriptor::Nothing) && is_root(path))
+    }
+
+    /// Whether the path means the empty root or a folder on the way from it to a granted one.
+    /// Programs look at each of those when they make a path absolute; they are empty folders that
+    /// say nothing the guest does not know, so that is not recorded.
+    pub(super) fn is_on_the_way(
+        &self,
+        descriptor: &Resource<Descriptor>,
+        path: &str,
+    ) -> FileResult<bool> {
+        if self.is_nothing(descriptor, path)? {
+            return Ok(true);
+        }
+        let descriptor = self.table.get(descriptor).map_err(FileError::trap)?;
+        let target = absolute("/", &[], path);
+        let rules = self.context.rules();
+        let leads = rules.folders.iter().any(|folder| is_below(&target, folder.guest()));
+        Ok(matches!(descriptor, Descriptor::Nothing) && leads)
     }
 }

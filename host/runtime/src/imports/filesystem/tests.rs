@@ -428,6 +428,26 @@ async fn outside_of_every_grant_is_an_empty_root_that_records() {
 }
 
 #[tokio::test]
+async fn the_folders_above_a_granted_one_are_empty_and_not_recorded() {
+    let above = tempfile::tempdir().unwrap();
+    let mut grants = folder_grant(above.path(), FolderMode::Ro);
+    grants.folders[0].guest = "/home/me/notes".to_owned();
+    let mut state = Setting::granted(grants).state();
+    let mut view = View::of(&mut state);
+    let directories = view.get_directories().await.unwrap();
+    let nothing = || Resource::new_borrow(directories[1].0.rep());
+    for path in ["home", "home/me", "home/me/"] {
+        let stat = view.stat_at(nothing(), PathFlags::empty(), path.to_owned()).await;
+        assert_eq!(code(stat).unwrap().type_, DescriptorType::Directory, "{path}");
+    }
+    let stat = view.stat_at(nothing(), PathFlags::empty(), "home/m".to_owned()).await;
+    assert_eq!(code(stat).map(|_| ()), Err(ErrorCode::Access));
+    let denied = state.record().take().denied;
+    assert_eq!(denied.len(), 1);
+    assert_eq!(denied[0].permission.as_deref(), Some("fs:ro=/home/m"));
+}
+
+#[tokio::test]
 async fn without_grants_there_is_only_the_empty_root() {
     let mut state = Setting::default().state();
     let directories = View::of(&mut state).get_directories().await.unwrap();

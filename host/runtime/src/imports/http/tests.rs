@@ -285,7 +285,12 @@ async fn a_certificate_must_be_vouched_for_and_fit_the_name() {
         let answered = exchange(&mut state, request("GET", base), None).await;
         match answered {
             Ok(answered) => assert!(accepted && answered == (200, Bytes::from("secure"))),
-            Err(error) => assert!(!accepted && matches!(error, Error::Tls(_)), "{base}: {error}"),
+            Err(Error::Tls(error)) => {
+                assert!(!accepted, "{base}: {error}");
+                let told = view(&mut state).hooks.p2_error_from_tls(&error);
+                assert!(matches!(told, ErrorCode::TlsCertificateError), "{told:?}");
+            }
+            Err(error) => panic!("{base}: {error}"),
         }
     }
 }
