@@ -37,8 +37,8 @@ pub(crate) enum AuditCommand {
         /// At most this many.
         #[arg(long, default_value_t = 20, value_name = "NUMBER")]
         limit: u32,
-        /// Only capabilities that begin with this.
-        #[arg(long, value_name = "PREFIX")]
+        /// Only this capability, or all below this name: git.log, git.
+        #[arg(long, value_name = "NAME")]
         capability: Option<String>,
     },
     /// Show all events of one call.
@@ -113,7 +113,7 @@ pub(crate) async fn run(command: AuditCommand, session: &mut Session) -> Result<
         }
         AuditCommand::Head => {
             let reply = session.ask(Request::AuditHead).await?;
-            document(&reply, "meshhost.head/1", |head| format!("{head}\n"))
+            document(&reply, "meshhost.head/1", head)
         }
     }
 }
@@ -184,18 +184,18 @@ fn seconds(timestamp: &str) -> String {
     timestamp.split('.').next().unwrap_or_default().replace('T', " ")
 }
 
+/// The sentences, one below the other.
 fn why(answer: &Value) -> String {
-    let words = answer.as_str().or_else(|| answer.get("text").and_then(Value::as_str));
-    match words {
-        Some(words) => clean(words)
-            .lines()
-            .map(|line| {
-                let indent = line.len() - line.trim_start().len();
-                format!("{}\n", wrap(&" ".repeat(indent), line.trim()))
-            })
-            .collect(),
-        None => format!("{}\n", clean(&pretty(answer))),
-    }
+    let head = format!("{} {}", field(answer, "capability_id"), ended(answer));
+    let sentences = answer.get("explanation").and_then(Value::as_array);
+    let sentences = sentences.into_iter().flatten().filter_map(Value::as_str);
+    let lines = sentences.map(|sentence| format!("{}\n", wrap("  ", &clean_line(sentence))));
+    format!("{}\n{}", styled(BOLD, &head), lines.collect::<String>())
+}
+
+/// The head on one line, as `audit verify --head` takes it.
+fn head(head: &Value) -> String {
+    head.as_str().map_or_else(|| format!("{head}\n"), |line| format!("{}\n", line.trim_end()))
 }
 
 fn verified(report: &Value) -> String {
@@ -303,8 +303,27 @@ mod tests {
 
     #[tokio::test]
     async fn why_is_text() {
-        let reply = Reply::Document(json!({"text": "The call was denied.\n  because"}));
-        let text = say(&["why", "i-1"], reply).await.unwrap().text;
-        assert_eq!(text, "The call was denied.\n  because\n");
+        let answer = json!({
+            "capability_id": "git.log",
+            "outcome": "denied",
+            "code": "policy-blocked",
+            "explanation": ["The call was denied.", "word ".repeat(40)],
+        });
+        let output = say(&["why", "i-1"], Reply::Document(answer)).await.unwrap();
+        let text = plain(&output);
+        assert!(
+            text.starts_with("git.log denied policy-blocked\n  The call was denied.\n"),
+            "{text}"
+        );
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_head_is_one_line_that_verify_takes_again() {
+        for reply in [json!("head-line\n"), json!({"sequence": 7})] {
+            let output = say(&["head"], Reply::Document(reply.clone())).await.unwrap();
+            assert_eq!(output.text.lines().count(), 1, "{}", output.text);
+            assert_eq!(output.json["schema"], "meshhost.head/1");
+        }
     }
 }
