@@ -103,7 +103,7 @@ pub(super) struct OwnedRow {
 }
 
 impl OwnedRow {
-    fn of(event: &Sealed) -> Self {
+    pub(super) fn of(event: &Sealed) -> Self {
         let columns = [
             ("json", Some(event.json.clone())),
             ("event_id", Some(event.event_id.clone())),

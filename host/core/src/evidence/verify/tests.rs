@@ -61,6 +61,94 @@ fn every_single_byte_of_every_column_is_covered() {
     }
 }
 
+/// The first wrong thing in a store whose record of event 2 is `change` of what was written.
+fn after(change: impl Fn(&str) -> String) -> Broken {
+    let mut store = Store::of(12);
+    let json = store.rows[1].columns["json"].clone().unwrap();
+    let changed = change(&json);
+    assert_ne!(changed, json);
+    store.rows[1].columns.insert("json", Some(changed));
+    verify(&store).unwrap_err()
+}
+
+#[test]
+fn a_record_has_one_spelling() {
+    let wrong = |wrong| Broken { sequence: 2, wrong };
+    let spelt = |from: &'static str, to: &'static str| after(|json| json.replacen(from, to, 1));
+    assert_eq!(spelt("\"capability_id\": ", "\"capability_id\":  "), wrong(Wrong::Spelling));
+    assert_eq!(spelt(", \"host_id\"", ",\t\"host_id\""), wrong(Wrong::Spelling));
+    assert_eq!(spelt("\"node-1\"", "\"node\\u002d1\""), wrong(Wrong::Spelling));
+    assert_eq!(after(|json| format!("{json} ")), wrong(Wrong::Spelling));
+    let turned = after(|json| {
+        let json = json.replacen("{\"assurance\": {\"level\": \"S1\"}, ", "{", 1);
+        format!("{}, \"assurance\": {{\"level\": \"S1\"}}}}", json.trim_end_matches('}'))
+    });
+    assert_eq!(turned, wrong(Wrong::Spelling));
+    let more = after(|json| json.replacen('{', "{\"actor\": null, ", 1));
+    assert_eq!(more, wrong(Wrong::Unreadable));
+    let twice = after(|json| json.replacen('{', "{\"redacted\": true, ", 1));
+    assert_eq!(twice, wrong(Wrong::Unreadable));
+    assert_eq!(
+        spelt("\"assurance\": {\"level\": \"S1\"}", "\"assurance\": {\"level\": \"S3\"}"),
+        wrong(Wrong::Copy)
+    );
+}
+
+#[test]
+fn a_change_made_in_column_and_record_alike_is_found_by_the_hashes() {
+    let store = Store::of(12);
+    for (index, row) in store.rows.iter().enumerate() {
+        for name in [
+            "event_id",
+            "event_type",
+            "invocation_id",
+            "capability_id",
+            "timestamp",
+            "content_hash",
+        ] {
+            let mut store = store.clone();
+            let old = row.columns[name].clone().unwrap();
+            let first = if old.starts_with('0') { "1" } else { "0" };
+            let new = format!("{first}{}", &old[1..]);
+            let json = row.columns["json"].clone().unwrap();
+            let json = json.replacen(
+                &format!("\"{name}\": \"{old}\""),
+                &format!("\"{name}\": \"{new}\""),
+                1,
+            );
+            store.rows[index].columns.insert("json", Some(json));
+            store.rows[index].columns.insert(name, Some(new));
+            let expected = Broken { sequence: index as u64 + 1, wrong: Wrong::ContentHash };
+            assert_eq!(verify(&store).unwrap_err(), expected, "{name}");
+        }
+    }
+}
+
+#[test]
+fn an_event_that_begins_its_chain_anew_is_found() {
+    let mut sealer = crate::evidence::chain::Sealer::default();
+    let mut rows = Vec::new();
+    for draft in call(1, "work") {
+        let mut group = sealer.group();
+        group.seal(draft, None).unwrap();
+        rows.extend(group.events().iter().map(OwnedRow::of));
+        assert!(sealer.commit(group));
+    }
+    let mut store = Store::of(2);
+    store.rows = rows;
+    store.signed.clear();
+    assert_eq!(verify(&store).unwrap_err(), Broken { sequence: 2, wrong: Wrong::Chain });
+}
+
+#[test]
+fn a_record_of_another_host_is_found() {
+    let store = Store::of(2);
+    let other = "node-2".parse().unwrap();
+    let mut verifier = Verifier::new(other, Vec::new(), &signer().public_key()).unwrap();
+    let found = verifier.event(&store.rows[0].row()).unwrap_err();
+    assert_eq!(found, Broken { sequence: 1, wrong: Wrong::Host });
+}
+
 #[test]
 fn a_column_that_appears_or_vanishes_is_found() {
     let store = Store::of(12);
