@@ -5,8 +5,8 @@ use std::{fmt, sync::Arc};
 use serde::Deserialize;
 
 use super::{
-    canonical::{write_text, write_u64},
-    fact::{Facts, bounded, write_key},
+    canonical::write_text,
+    fact::{Facts, write_key},
     hash::write_hex,
     time::Timestamp,
 };
@@ -16,6 +16,10 @@ use crate::{
     invocation::Subject,
     outcome::OutcomeKind,
 };
+
+pub(super) use unhashed::{Fragments, Unhashed, write_optional};
+
+mod unhashed;
 
 /// Random bits that make the commitment to a payload unguessable; a fresh one for each event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -323,158 +327,5 @@ pub const fn outcome_word(outcome: OutcomeKind) -> &'static str {
     }
 }
 
-/// The canonical text of the fields that the protocol's hash leaves out. Each stands twice in an
-/// event: where the protocol wants it, and inside the payload under `bound`, which is hashed.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Unhashed {
-    pub(super) capability_version: String,
-    pub(super) correlation: String,
-    pub(super) denial: String,
-    pub(super) error: String,
-    pub(super) sequence: String,
-    pub(super) subject: String,
-}
-
-/// How much assurance an event claims: the protocol's lowest level, nothing outside the host.
-const ASSURANCE: &str = r#"{"level": "S1"}"#;
-
-impl Unhashed {
-    /// Writes the fields of `draft`.
-    pub(super) fn fill(&mut self, draft: &Draft, sequence: u64) {
-        self.clear();
-        let context = &draft.context;
-        write_optional(context.capability_version.as_deref(), &mut self.capability_version);
-        context.correlation.write(&mut self.correlation);
-        write_reason(draft.denial.as_ref(), &mut self.denial);
-        write_reason(draft.error.as_ref(), &mut self.error);
-        write_u64(sequence, &mut self.sequence);
-        write_subject(&context.subject, &mut self.subject);
-    }
-
-    /// The texts.
-    pub(super) fn fragments(&self) -> Fragments<'_> {
-        Fragments {
-            assurance: ASSURANCE,
-            capability_version: &self.capability_version,
-            correlation: &self.correlation,
-            denial: &self.denial,
-            error: &self.error,
-            sequence: &self.sequence,
-            subject: &self.subject,
-        }
-    }
-
-    fn clear(&mut self) {
-        for part in [
-            &mut self.capability_version,
-            &mut self.correlation,
-            &mut self.denial,
-            &mut self.error,
-            &mut self.sequence,
-            &mut self.subject,
-        ] {
-            part.clear();
-        }
-    }
-}
-
-/// The texts of [`Unhashed`], or those that stand in a stored event.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Fragments<'a> {
-    pub(super) assurance: &'a str,
-    pub(super) capability_version: &'a str,
-    pub(super) correlation: &'a str,
-    pub(super) denial: &'a str,
-    pub(super) error: &'a str,
-    pub(super) sequence: &'a str,
-    pub(super) subject: &'a str,
-}
-
-impl Fragments<'_> {
-    /// Appends the object that the payload repeats.
-    pub(super) fn write_bound(&self, out: &mut String) {
-        let parts = [
-            ("{\"assurance\": ", self.assurance),
-            (", \"capability_version\": ", self.capability_version),
-            (", \"correlation\": ", self.correlation),
-            (", \"denial\": ", self.denial),
-            (", \"error\": ", self.error),
-            (", \"redacted\": true, \"sequence\": ", self.sequence),
-            (", \"subject\": ", self.subject),
-        ];
-        for (key, value) in parts {
-            out.push_str(key);
-            out.push_str(value);
-        }
-        out.push('}');
-    }
-}
-
-/// Appends text or null.
-pub(super) fn write_optional(text: Option<&str>, out: &mut String) {
-    match text {
-        Some(text) => write_text(text, out),
-        None => out.push_str("null"),
-    }
-}
-
-fn write_reason(reason: Option<&Reason>, out: &mut String) {
-    match reason {
-        Some(reason) => reason.write(out),
-        None => out.push_str("null"),
-    }
-}
-
-fn write_subject(subject: &Subject, out: &mut String) {
-    out.push('{');
-    write_key("id", out);
-    write_text(&bounded(subject.id.clone().into()), out);
-    out.push_str(", ");
-    write_key("type", out);
-    write_text(&bounded(subject.kind.clone().into()), out);
-    out.push_str(", ");
-    write_key("verified", out);
-    out.push_str(if subject.verified { "true}" } else { "false}" });
-}
-
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-
-    #[test]
-    fn event_types_are_reserved_names_or_our_own() {
-        let names: BTreeSet<&str> = EventType::ALL.iter().map(|kind| kind.as_str()).collect();
-        assert_eq!(names.len(), EventType::ALL.len());
-        let families = ["execution_", "safety_", "key_", "host_adapter_", "dev.meshhost."];
-        let single = [
-            "budget_exceeded",
-            "approval_requested",
-            "evidence_purged",
-            "retention_policy_applied",
-        ];
-        for name in names {
-            let known =
-                families.iter().any(|family| name.starts_with(family)) || single.contains(&name);
-            assert!(known, "{name} is neither reserved nor under dev.meshhost.");
-        }
-    }
-
-    #[test]
-    fn a_reason_is_written_by_its_code() {
-        let reason = Reason {
-            code: Code::BudgetExceeded,
-            invariant_id: Some("max-size".to_owned()),
-            retry_after_ms: Some(1_000),
-        };
-        let mut out = String::new();
-        reason.write(&mut out);
-        let value: serde_json::Value = serde_json::from_str(&out).unwrap();
-        assert_eq!(value["code"], "budget_exceeded");
-        assert_eq!(value["retryable"], true);
-        assert_eq!(value["invariant_id"], "max-size");
-        assert_eq!(value["details"]["number"], "MH0409");
-        assert_eq!(value["details"]["retry_after_ms"], 1_000);
-    }
-}
+mod tests;

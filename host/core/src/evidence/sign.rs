@@ -6,10 +6,6 @@
 //! bundle header) have no prefix because it fixes their bytes; those begin with `{`, which no
 //! purpose does.
 
-use std::fmt;
-
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -23,6 +19,10 @@ use crate::{
     id::HostId,
     json::{Bounds, JsonError, parse},
 };
+
+pub use key::{PublicKey, Signer};
+
+mod key;
 
 /// Why a statement does not hold.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -75,87 +75,6 @@ impl Purpose {
 
     fn message(self, statement: &Value) -> Result<Vec<u8>, CanonicalError> {
         Ok([self.prefix(), canonical::to_string(statement)?.as_bytes()].concat())
-    }
-}
-
-/// A public key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PublicKey(VerifyingKey);
-
-impl PublicKey {
-    /// The key with these 32 bytes.
-    ///
-    /// # Errors
-    /// [`StatementError::PublicKey`] when they are no point of the curve or a weak one.
-    pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, StatementError> {
-        let key = VerifyingKey::from_bytes(bytes).map_err(|_| StatementError::PublicKey)?;
-        if key.is_weak() { Err(StatementError::PublicKey) } else { Ok(Self(key)) }
-    }
-
-    /// The key in base64, as statements write it.
-    ///
-    /// # Errors
-    /// As [`PublicKey::from_bytes`], and when it is not base64 of 32 bytes.
-    pub fn from_base64(text: &str) -> Result<Self, StatementError> {
-        Self::from_bytes(&decode(text).ok_or(StatementError::PublicKey)?)
-    }
-
-    /// The key in base64.
-    #[must_use]
-    pub fn to_base64(&self) -> String {
-        STANDARD.encode(self.0.as_bytes())
-    }
-
-    /// The first 16 hexadecimal digits of the key's SHA-256.
-    #[must_use]
-    pub fn key_id(&self) -> String {
-        let mut digits = Hash::of(self.0.as_bytes()).to_string();
-        digits.truncate(16);
-        digits
-    }
-
-    /// Whether `signature` (base64) holds for `message`.
-    pub(super) fn check(&self, message: &[u8], signature: &str) -> Result<(), StatementError> {
-        let bytes = decode::<64>(signature).ok_or(StatementError::Signature)?;
-        let signature = Signature::from_bytes(&bytes);
-        self.0.verify_strict(message, &signature).map_err(|_| StatementError::Signature)
-    }
-}
-
-/// Base64 of exactly `N` bytes.
-fn decode<const N: usize>(text: &str) -> Option<[u8; N]> {
-    // The length is looked at first, so that foreign text is not decoded without bound.
-    if text.len() > N * 2 {
-        return None;
-    }
-    STANDARD.decode(text).ok()?.try_into().ok()
-}
-
-/// A private key.
-pub struct Signer(SigningKey);
-
-impl fmt::Debug for Signer {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Signer({})", self.public_key().key_id())
-    }
-}
-
-impl Signer {
-    /// The key of 32 secret bytes (RFC 8032), from secure randomness.
-    #[must_use]
-    pub fn from_seed(seed: &[u8; 32]) -> Self {
-        Self(SigningKey::from_bytes(seed))
-    }
-
-    /// Its public half.
-    #[must_use]
-    pub fn public_key(&self) -> PublicKey {
-        PublicKey(self.0.verifying_key())
-    }
-
-    /// The signature in base64.
-    pub(super) fn sign(&self, message: &[u8]) -> String {
-        STANDARD.encode(self.0.sign(message).to_bytes())
     }
 }
 

@@ -6,15 +6,13 @@
 //! parsed once, written again and compared byte by byte, both hashes are computed anew, and every
 //! derived column is compared.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::collections::HashMap;
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::{
-    canonical::write_u64,
-    chain::{HASH_SCHEME, Head, Stable, write_event},
-    event::{EventType, Fragments},
+    chain::Head,
+    event::EventType,
     hash::Hash,
     merkle::{Tree, head_v1, leaf_of},
     purge::{Purged, Tombstone},
@@ -22,28 +20,16 @@ use super::{
 };
 use crate::{code::Code, id::HostId};
 
+pub use row::Row;
+use row::{Buffers, Stored};
+
+mod row;
+
 /// What no check on the machine itself can show, in plain words, to be printed with every report.
 pub const OUTSIDE_ONLY: &str = "whoever controls this machine and its evidence key can rewrite the \
     whole record and sign it again, or take away its end together with the signed heads; only a \
     signed head that somebody else kept shows that (compare it with `meshhost audit head`). \
     Times are those of this machine's clock, and what was never recorded cannot be found";
-
-/// One row of the store.
-#[derive(Debug, Clone, Copy)]
-#[expect(missing_docs, reason = "each field is the column of that name")]
-pub struct Row<'a> {
-    pub sequence: u64,
-    pub json: &'a str,
-    pub event_id: &'a str,
-    pub event_type: &'a str,
-    pub invocation_id: &'a str,
-    pub capability_id: &'a str,
-    pub correlation_id: &'a str,
-    pub timestamp: &'a str,
-    pub outcome: Option<&'a str>,
-    pub prev_hash: Option<&'a str>,
-    pub content_hash: &'a str,
-}
 
 /// What is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -155,13 +141,6 @@ pub struct Verifier {
     heads: HashMap<Box<str>, Head>,
     purged: HashMap<Box<str>, Purged>,
     buffers: Buffers,
-}
-
-#[derive(Debug, Clone, Default)]
-struct Buffers {
-    sequence: String,
-    bound: String,
-    text: String,
 }
 
 impl Verifier {
@@ -354,130 +333,6 @@ impl Verifier {
         let head = Head { sequence: tombstone.last_sequence, hash: tombstone.head_hash };
         self.heads.insert(tombstone.correlation_id.into(), head);
         Ok(())
-    }
-}
-
-/// A stored event, borrowed from its text. What is only compared stays unparsed.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Stored<'a> {
-    #[serde(borrow)]
-    assurance: &'a RawValue,
-    capability_id: &'a str,
-    capability_version: &'a RawValue,
-    content_hash: &'a str,
-    correlation: &'a RawValue,
-    denial: &'a RawValue,
-    error: &'a RawValue,
-    #[serde(borrow)]
-    event_id: Cow<'a, str>,
-    event_type: &'a str,
-    hash_scheme: &'a str,
-    #[serde(borrow)]
-    host_id: Cow<'a, str>,
-    #[serde(borrow)]
-    invocation_id: Cow<'a, str>,
-    outcome: Option<&'a str>,
-    payload: &'a RawValue,
-    payload_commitment: &'a str,
-    prev_hash: Option<&'a str>,
-    redacted: bool,
-    sequence: u64,
-    subject: &'a RawValue,
-    timestamp: &'a str,
-}
-
-impl Stored<'_> {
-    fn differing_column(&self, row: &Row<'_>) -> Option<&'static str> {
-        let columns = [
-            ("sequence", self.sequence == row.sequence),
-            ("event_id", self.event_id == row.event_id),
-            ("event_type", self.event_type == row.event_type),
-            ("invocation_id", self.invocation_id == row.invocation_id),
-            ("capability_id", self.capability_id == row.capability_id),
-            ("timestamp", self.timestamp == row.timestamp),
-            ("outcome", self.outcome == row.outcome),
-            ("prev_hash", self.prev_hash == row.prev_hash),
-            ("content_hash", self.content_hash == row.content_hash),
-        ];
-        columns.into_iter().find(|(_, same)| !same).map(|(name, _)| name)
-    }
-
-    /// Checks the text against itself and its hashes; the content hash when all of it fits.
-    fn check(&self, row: &Row<'_>, buffers: &mut Buffers) -> Result<Hash, Wrong> {
-        let Buffers { sequence, bound, text } = buffers;
-        for buffer in [&mut *sequence, &mut *bound, &mut *text] {
-            buffer.clear();
-        }
-        if self.correlation_id()? != row.correlation_id {
-            return Err(Wrong::Column("correlation_id"));
-        }
-        write_u64(self.sequence, sequence);
-        let fragments = Fragments {
-            assurance: self.assurance.get(),
-            capability_version: self.capability_version.get(),
-            correlation: self.correlation.get(),
-            denial: self.denial.get(),
-            error: self.error.get(),
-            sequence,
-            subject: self.subject.get(),
-        };
-        let payload = self.payload.get();
-        let commitment = Hash::of(payload.as_bytes());
-        if self.payload_commitment.parse() != Ok(commitment) {
-            return Err(Wrong::Payload);
-        }
-        fragments.write_bound(bound);
-        if self.bound()? != *bound {
-            return Err(Wrong::Copy);
-        }
-        let prev_hash = self.prev_hash.map(str::parse::<Hash>).transpose();
-        let prev_hash = prev_hash.map_err(|_| Wrong::Spelling)?;
-        let stable = Stable {
-            capability_id: self.capability_id,
-            correlation_id: row.correlation_id,
-            event_id: &self.event_id,
-            event_type: self.event_type,
-            host_id: &self.host_id,
-            invocation_id: &self.invocation_id,
-            outcome: self.outcome,
-            payload_commitment: &commitment,
-            prev_hash: prev_hash.as_ref(),
-            timestamp: self.timestamp,
-        };
-        stable.write(text);
-        let content_hash = Hash::of(text.as_bytes());
-        if self.content_hash.parse() != Ok(content_hash) {
-            return Err(Wrong::ContentHash);
-        }
-        text.clear();
-        write_event(&stable, fragments, payload, &content_hash, text);
-        if !self.redacted || self.hash_scheme != HASH_SCHEME || text != row.json {
-            return Err(Wrong::Spelling);
-        }
-        Ok(content_hash)
-    }
-
-    fn correlation_id(&self) -> Result<Cow<'_, str>, Wrong> {
-        #[derive(Deserialize)]
-        struct Correlation<'a> {
-            #[serde(borrow)]
-            correlation_id: Cow<'a, str>,
-        }
-        let correlation: Correlation<'_> =
-            serde_json::from_str(self.correlation.get()).map_err(|_| Wrong::Unreadable)?;
-        Ok(correlation.correlation_id)
-    }
-
-    fn bound(&self) -> Result<&str, Wrong> {
-        #[derive(Deserialize)]
-        struct Payload<'a> {
-            #[serde(borrow)]
-            bound: &'a RawValue,
-        }
-        let payload: Payload<'_> =
-            serde_json::from_str(self.payload.get()).map_err(|_| Wrong::Unreadable)?;
-        Ok(payload.bound.get())
     }
 }
 
