@@ -36,6 +36,7 @@ mod exit;
 mod explain;
 #[cfg(test)]
 mod fixture;
+mod inspection;
 mod json;
 mod outcome;
 mod parameters;

@@ -6,19 +6,18 @@ use meshhost_core::{
     id::{CapabilityId, Digest, PluginName},
     outcome::Refusal,
 };
-use serde_json::Value;
 
 use super::{
     consent::{self, ConsentOptions, LimitOptions},
-    json as documents,
+    inspection, json as documents,
     place::Place,
-    print::{Output, indented},
+    print::Output,
     review,
     session::{Session, unexpected},
     table::table,
-    text::{BOLD, clean, clean_line, count, styled},
+    text::{clean_line, count},
 };
-use crate::api::{PluginView, Reply, Request, Review, Source};
+use crate::api::{PluginView, Reply, Request, Source};
 
 /// Install, inspect, grant, update and remove plugins.
 #[derive(Debug, Subcommand)]
@@ -274,57 +273,8 @@ async fn inspect(command: InspectCommand, session: &mut Session) -> Result<Outpu
     let source = source(&command.source, &session.place)?;
     let reply = session.ask(Request::Inspect { source, name: command.name }).await?;
     let Reply::Review(asked) = &reply else { return Err(unexpected(&reply)) };
-    let text =
-        if command.wit { format!("{}\n", clean(wit(asked)).trim_end()) } else { inspected(asked) };
+    let text = if command.wit { inspection::wit(asked) } else { inspection::card(asked) };
     Ok(Output::success(text, documents::of(&reply, "")))
-}
-
-fn wit(review: &Review) -> &str {
-    review.inspection.get("wit").and_then(Value::as_str).unwrap_or_default()
-}
-
-/// The card, then imports and exports one by one.
-fn inspected(review: &Review) -> String {
-    let mut text = review::card(review);
-    let imports = review.inspection.get("imports").and_then(Value::as_array);
-    if let Some(imports) = imports.filter(|imports| !imports.is_empty()) {
-        text.push_str(&format!("{}\n", styled(BOLD, "Imports")));
-        let rows = imports.iter().map(|import| [field(import, "name"), import_class(import)]);
-        text.push_str(&indented("  ", &table(["INTERFACE", "HERE"], rows)));
-    }
-    let exports = review.inspection.get("exports").and_then(Value::as_array);
-    if let Some(exports) = exports.filter(|exports| !exports.is_empty()) {
-        text.push_str(&format!("\n{}\n", styled(BOLD, "Exports")));
-        let rows = exports.iter().map(|export| {
-            let reason = field(export, "reason");
-            let capability = field(export, "capability");
-            [field(export, "name"), if capability.is_empty() { reason } else { capability }]
-        });
-        text.push_str(&indented("  ", &table(["FUNCTION", "CAPABILITY"], rows)));
-    }
-    text
-}
-
-fn import_class(import: &Value) -> String {
-    // The class is an object with a tag of the same name.
-    let class = import.get("class").unwrap_or(&Value::Null);
-    let word = class.as_str().map_or_else(|| field(class, "class"), str::to_owned);
-    match word.as_str() {
-        "provided" => "provided".to_owned(),
-        "needs-grant" => {
-            let permissions = class.get("permissions").and_then(Value::as_array);
-            let names: Vec<&str> =
-                permissions.into_iter().flatten().filter_map(Value::as_str).collect();
-            format!("needs {}", clean_line(&names.join(" or ")))
-        }
-        "version-mismatch" => format!("other version: {} is here", field(class, "provided")),
-        _ => "unknown".to_owned(),
-    }
-}
-
-/// A text field made harmless; empty when it is absent.
-fn field(value: &Value, name: &str) -> String {
-    value.get(name).and_then(Value::as_str).map(clean_line).unwrap_or_default().into_owned()
 }
 
 async fn list(session: &mut Session) -> Result<Output, Refusal> {
