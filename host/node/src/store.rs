@@ -5,9 +5,10 @@
 //! one connection that writes; [`writer`] is the one way into the record, [`heads`] signs where it
 //! ends, [`audit`] reads and checks it.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use meshhost_core::{
+    config::NodeConfig,
     evidence::{
         event::{Salt, Stamp},
         time::Timestamp,
@@ -19,8 +20,8 @@ use tokio_util::sync::CancellationToken;
 
 use audit::Audit;
 use blobs::Blobs;
-use database::{Database, Durability};
-use directory::{Access, DataDirectory};
+use database::Database;
+use directory::DataDirectory;
 use error::StoreError;
 use heads::Heads;
 use key_values::KeyValues;
@@ -45,21 +46,6 @@ pub mod writer;
 /// How often the head is signed when events were written.
 const SIGN_EVERY: Duration = Duration::from_secs(1);
 
-/// How a store is opened.
-#[derive(Debug, Clone, Copy)]
-pub struct StoreOptions {
-    /// What an acknowledged event survives.
-    pub durability: Durability,
-    /// Bytes of all blobs together.
-    pub blob_bytes: u64,
-}
-
-impl Default for StoreOptions {
-    fn default() -> Self {
-        Self { durability: Durability::Process, blob_bytes: 16 << 30 }
-    }
-}
-
 /// Everything that the node keeps, open.
 #[derive(Debug)]
 pub struct Store {
@@ -83,51 +69,49 @@ pub struct Store {
     pub interrupted: u64,
     database: Database,
     heads: Arc<Heads>,
-    signing: JoinHandle<()>,
+    chores: JoinHandle<()>,
     closing: CancellationToken,
 }
 
 impl Store {
-    /// Opens the data directory, making it when it is not there; ends calls that were running when
-    /// the node stopped; signs heads from here on.
+    /// Opens what is kept in a locked data directory; ends calls that were running when the node
+    /// stopped; signs heads from here on.
     ///
     /// # Errors
-    /// [`StoreError`]: in use, reachable by others, newer, damaged, full, read-only.
+    /// [`StoreError`]: reachable by others, newer, damaged, full, read-only.
     pub async fn open(
-        path: &Path,
-        access: Access,
-        options: StoreOptions,
+        directory: DataDirectory,
+        config: &NodeConfig,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, StoreError> {
-        let directory = DataDirectory::open(path, access).await?;
         let keys = Keys::open(&directory, clock.as_ref(), entropy.as_ref())?;
-        let database = Database::open(&directory.database(), options.durability).await?;
+        let database = Database::open(&directory.database(), config.durability).await?;
         let evidence = EvidenceWriter::open(database.clone()).await?;
-        let heads = Heads::open(
-            directory.heads(),
-            options.durability,
-            &keys,
-            Arc::clone(&clock),
-            &evidence,
-        );
+        let heads =
+            Heads::open(directory.heads(), config.durability, &keys, Arc::clone(&clock), &evidence);
         let heads = Arc::new(heads.await?);
         recovery::key_event(&evidence, &keys, clock.as_ref(), entropy.as_ref()).await?;
         let interrupted =
             recovery::end_interrupted(&evidence, clock.as_ref(), entropy.as_ref()).await?;
-        let results =
-            Results::new(database.clone(), Arc::clone(&clock), keys.derived(Purpose::Store));
-        results.sweep().await?;
-        let blobs = Blobs::open(
-            directory.blobs(),
+        let results = Results::new(
             database.clone(),
             Arc::clone(&clock),
-            options.blob_bytes,
+            keys.derived(Purpose::Store),
+            config.result_cache_bytes,
         );
+        results.sweep().await?;
+        let blobs =
+            Blobs::open(directory.blobs(), database.clone(), Arc::clone(&clock), config.blob_bytes);
         let blobs = blobs.await?;
         let closing = CancellationToken::new();
-        let signing =
-            tokio::spawn(sign_heads(Arc::clone(&heads), evidence.clone(), closing.clone()));
+        let chores = Chores {
+            heads: Arc::clone(&heads),
+            evidence: evidence.clone(),
+            results: results.clone(),
+            closing: closing.clone(),
+        };
+        let chores = tokio::spawn(chores.run());
         Ok(Self {
             audit: Audit::new(evidence.clone(), Arc::clone(&heads), &keys, clock, entropy),
             key_values: KeyValues::new(database.clone()),
@@ -140,7 +124,7 @@ impl Store {
             interrupted,
             database,
             heads,
-            signing,
+            chores,
             closing,
         })
     }
@@ -152,24 +136,35 @@ impl Store {
     pub async fn close(self) -> Result<(), StoreError> {
         self.closing.cancel();
         // It ends by itself; an error could only be its panic.
-        let _ = self.signing.await;
+        let _ = self.chores.await;
         self.heads.sign(&self.evidence).await?;
         self.database.close().await
     }
 }
 
-/// Signs the head every second and whenever many events were written, until the store closes.
-async fn sign_heads(heads: Arc<Heads>, evidence: EvidenceWriter, closing: CancellationToken) {
-    let mut tick = tokio::time::interval(SIGN_EVERY);
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = closing.cancelled() => return,
-            () = evidence.signature_due() => {}
-            _ = tick.tick() => {}
-        }
-        if let Err(error) = heads.sign(&evidence).await {
-            tracing::error!(error = &error as &dyn std::error::Error, "the head is not signed");
+/// What is done beside the calls, until the store closes.
+struct Chores {
+    heads: Arc<Heads>,
+    evidence: EvidenceWriter,
+    results: Results,
+    closing: CancellationToken,
+}
+
+impl Chores {
+    /// Signs the head every second and whenever many events were written; sweeps old results.
+    async fn run(self) {
+        let mut tick = tokio::time::interval(SIGN_EVERY);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = self.closing.cancelled() => return,
+                () = self.evidence.signature_due() => {}
+                _ = tick.tick() => {}
+            }
+            if let Err(error) = self.heads.sign(&self.evidence).await {
+                tracing::error!(error = &error as &dyn std::error::Error, "the head is not signed");
+            }
+            self.results.sweep_if_due().await;
         }
     }
 }

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use meshhost_core::config::Durability;
 use sqlx::{
     Connection, SqlSafeStr, SqliteConnection, SqlitePool,
     migrate::{MigrateError, Migration, MigrationType, Migrator},
@@ -28,17 +29,6 @@ const READER_IDLE: Duration = Duration::from_secs(60);
 /// Pages of 4 KiB after which the log is written back into the database.
 const CHECKPOINT_PAGES: &str = "4000";
 
-/// What an acknowledged write survives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Durability {
-    /// The end of this process, however it ends. A power cut may lose the newest writes, never the
-    /// database (`synchronous = NORMAL`: the log is synced before it is written back).
-    #[default]
-    Process,
-    /// A power cut as well (`synchronous = FULL`: the log is synced at each commit).
-    Power,
-}
-
 /// The open database.
 #[derive(Debug, Clone)]
 pub struct Database {
@@ -58,7 +48,10 @@ impl Database {
         options.write(true).create(true).truncate(false).mode(0o600);
         options.open(path).map_err(StoreError::io("open meshhost.db"))?;
         let synchronous = match durability {
+            // The log is synced before it is written back: a power cut may lose the newest
+            // commits, never the database, and the signed heads show the loss.
             Durability::Process => SqliteSynchronous::Normal,
+            // The log is synced at each commit.
             Durability::Power => SqliteSynchronous::Full,
         };
         let common = SqliteConnectOptions::new()

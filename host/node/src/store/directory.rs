@@ -139,6 +139,18 @@ impl DataDirectory {
         self.path.join("components").join(format!("{}.wasm", digest.to_hex()))
     }
 
+    /// The folder of installed components.
+    #[must_use]
+    pub fn components(&self) -> PathBuf {
+        self.path.join("components")
+    }
+
+    /// The folder of the operator's overlays, one file a plugin, written by hand.
+    #[must_use]
+    pub fn overlays(&self) -> PathBuf {
+        self.path.join("overlays")
+    }
+
     /// The folder of compiled code.
     #[must_use]
     pub fn code_cache(&self) -> PathBuf {

@@ -2,7 +2,7 @@
 
 use std::{error::Error, io};
 
-use meshhost_core::code::Code;
+use meshhost_core::{code::Code, outcome::Refusal};
 
 /// Why the store refused or failed. No message carries a path of the host: files are named as
 /// they are called inside the data directory.
@@ -95,6 +95,12 @@ impl StoreError {
             | Self::Damaged { .. }
             | Self::Fault { .. } => Code::StoreFault,
         }
+    }
+
+    /// What a caller is told.
+    #[must_use]
+    pub fn refusal(&self) -> Refusal {
+        Refusal::new(self.code(), self.to_string())
     }
 
     /// For `map_err`: an I/O error during `operation`, a verb phrase.

@@ -5,6 +5,7 @@
 use std::{fs, io, path::PathBuf, sync::Arc};
 
 use meshhost_core::{
+    config::Durability,
     evidence::{
         hash::Hash,
         merkle::{self, Node},
@@ -17,7 +18,7 @@ use meshhost_core::{
 use tokio::sync::Mutex;
 
 use super::{
-    database::{Database, Durability},
+    database::Database,
     error::StoreError,
     keys,
     writer::{End, EvidenceWriter},

@@ -1,7 +1,10 @@
 //! What the node keeps of installed plugins: one document each, which of several providers is
 //! preferred, and how often each failed.
 
-use meshhost_core::id::{CapabilityId, Digest, PluginName};
+use meshhost_core::{
+    capability::Capability,
+    id::{CapabilityId, Digest, PluginName},
+};
 use serde::{Deserialize, Serialize};
 
 use super::{database::Database, error::StoreError};
@@ -36,6 +39,16 @@ pub struct PluginVersion {
     pub manifest_digest: Option<Digest>,
     /// The manifest's text, as consent was given for it.
     pub manifest: Option<String>,
+    /// What consent binds: component and manifest.
+    pub consent: Digest,
+    /// The grants that it had, as the grant file was written (TOML).
+    pub grants: String,
+    /// Length of the component in bytes.
+    pub size_bytes: u64,
+    /// What it exports, so that nothing is read anew when the node starts.
+    pub capabilities: Vec<Capability>,
+    /// Permissions that its imports could use.
+    pub can_reach: Vec<String>,
 }
 
 /// Everything that is kept of plugins.

@@ -24,9 +24,7 @@ use super::{database::Database, error::StoreError};
 const LIFETIME_US: i64 = 24 * 3_600 * 1_000_000;
 /// Bytes of one kept result; a larger one is not kept.
 const RESULT_BYTES_MAX: usize = 64 * 1024;
-/// Bytes of all kept results after a sweep; the oldest go first.
-const QUOTA_BYTES: i64 = 64 * 1024 * 1024;
-/// Bytes of new results after which the next keeper sweeps.
+/// Bytes of new results after which the next look sweeps.
 const SWEEP_BYTES: usize = 8 * 1024 * 1024;
 
 const WRITE: &str = "keep the result of a call";
@@ -37,6 +35,7 @@ pub struct Results {
     database: Database,
     clock: Arc<dyn Clock>,
     key: [u8; 32],
+    quota_bytes: u64,
     unswept: Arc<AtomicUsize>,
 }
 
@@ -63,10 +62,11 @@ pub struct KeptResult {
 
 impl Results {
     /// The results kept in `database`. `key` is the store's own ([`super::keys::Purpose::Store`]):
-    /// inputs are compared by a keyed hash, which says nothing to who reads the file.
+    /// inputs are compared by a keyed hash, which says nothing to who reads the file. Beyond
+    /// `quota_bytes` of results the oldest go at the next sweep.
     #[must_use]
-    pub fn new(database: Database, clock: Arc<dyn Clock>, key: [u8; 32]) -> Self {
-        Self { database, clock, key, unswept: Arc::default() }
+    pub fn new(database: Database, clock: Arc<dyn Clock>, key: [u8; 32], quota_bytes: u64) -> Self {
+        Self { database, clock, key, quota_bytes, unswept: Arc::default() }
     }
 
     /// The kept result of an earlier call with this id; `None` when the id is new.
@@ -139,10 +139,14 @@ impl Results {
                 .bind(kept.expires_us)
                 .execute(&mut *writer)
                 .await;
-        drop(writer);
         if let Err(error) = written {
             tracing::warn!(error = &error as &dyn std::error::Error, "a result is not kept");
-        } else if self.unswept.load(Ordering::Relaxed) > SWEEP_BYTES
+        }
+    }
+
+    /// Sweeps, when enough was kept since the last time.
+    pub(super) async fn sweep_if_due(&self) {
+        if self.unswept.load(Ordering::Relaxed) > SWEEP_BYTES
             && let Err(error) = self.sweep().await
         {
             tracing::warn!(error = &error as &dyn std::error::Error, "old results stay");
@@ -163,7 +167,7 @@ impl Results {
                          WHERE total > ?2)";
         sqlx::query(sweep)
             .bind(self.clock.now_us())
-            .bind(QUOTA_BYTES)
+            .bind(i64::try_from(self.quota_bytes).unwrap_or(i64::MAX))
             .execute(&mut *self.database.writer().await)
             .await
             .map_err(StoreError::database(WRITE))?;

@@ -2,6 +2,7 @@ use std::{fs, path::PathBuf};
 
 use meshhost_core::{
     code::Code,
+    config::NodeConfig,
     evidence::{
         bundle::verify_bundle,
         call::{Commitment, Decision, End, Origin, Provider, decided, ended},
@@ -17,8 +18,8 @@ use meshhost_core::{
 use super::*;
 use crate::{
     store::{
-        Store, StoreOptions,
-        directory::Access,
+        Store,
+        directory::{Access, DataDirectory},
         writer::{AppendError, StartCondition},
     },
     sys::{SystemClock, SystemEntropy},
@@ -52,7 +53,8 @@ impl Home {
 
 async fn open(path: &std::path::Path) -> Result<Store, StoreError> {
     let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
-    Store::open(path, Access::Command, StoreOptions::default(), clock, entropy).await
+    let directory = DataDirectory::open(path, Access::Command).await?;
+    Store::open(directory, &NodeConfig::DEFAULT, clock, entropy).await
 }
 
 fn context(store: &Store, invocation: &str, correlation: &str) -> Arc<Context> {
@@ -317,7 +319,7 @@ async fn without_the_heads_file_only_a_head_kept_elsewhere_shows_a_truncation() 
     fs::remove_file(home.path().join("heads")).unwrap();
     let store = home.open().await;
     store.audit.verify(&[]).await.unwrap();
-    let error = store.audit.verify(&[kept.clone()]).await.unwrap_err();
+    let error = store.audit.verify(std::slice::from_ref(&kept)).await.unwrap_err();
     assert_eq!(error.code(), Code::EvidenceBroken);
     let other = Home::new();
     let error = other.open().await.audit.verify(&[kept]).await.unwrap_err();

@@ -9,7 +9,7 @@ use super::code_of;
 pub(super) fn explain(events: &[Value]) -> Value {
     let member = |event: &Value, name: &str| event.get(name).cloned().unwrap_or_default();
     let last = events.iter().rfind(|event| event.get("outcome").is_some_and(Value::is_string));
-    let end = last.or(events.last()).cloned().unwrap_or_default();
+    let end = last.or_else(|| events.last()).cloned().unwrap_or_default();
     let mut sentences: Vec<String> = events.iter().filter_map(step).collect();
     if last.is_none() {
         sentences.push("It has not ended.".to_owned());

@@ -3,7 +3,7 @@ use std::fs;
 use meshhost_core::ports::PortError;
 
 use super::*;
-use crate::{store::database::Durability, sys::SystemClock};
+use crate::sys::SystemClock;
 
 const QUOTA: u64 = 1_000_000;
 
@@ -16,7 +16,8 @@ impl Home {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("meshhost.db");
-        let database = Database::open(&path, Durability::Process).await.unwrap();
+        let database =
+            Database::open(&path, meshhost_core::config::Durability::Process).await.unwrap();
         Self { folder, database }
     }
 

@@ -3,12 +3,11 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::store::database::Durability;
 
 async fn store() -> (tempfile::TempDir, KeyValues) {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("meshhost.db");
-    let database = Database::open(&path, Durability::Process).await.unwrap();
+    let database = Database::open(&path, meshhost_core::config::Durability::Process).await.unwrap();
     (home, KeyValues::new(database))
 }
 

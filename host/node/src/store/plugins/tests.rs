@@ -1,10 +1,9 @@
 use super::*;
-use crate::store::database::Durability;
 
 async fn plugins() -> (tempfile::TempDir, Plugins) {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("meshhost.db");
-    let database = Database::open(&path, Durability::Process).await.unwrap();
+    let database = Database::open(&path, meshhost_core::config::Durability::Process).await.unwrap();
     (home, Plugins::new(database))
 }
 
@@ -14,6 +13,11 @@ fn record(name: &str, installed: u64) -> PluginRecord {
         component: Digest::of(name.as_bytes()),
         manifest_digest: Some(Digest::of(b"manifest")),
         manifest: Some("name = 'x'".to_owned()),
+        consent: Digest::of(b"consent"),
+        grants: "fs = []".to_owned(),
+        size_bytes: 7,
+        capabilities: Vec::new(),
+        can_reach: vec!["clock".to_owned()],
     };
     PluginRecord {
         name: name.parse().unwrap(),
@@ -54,7 +58,7 @@ async fn a_plugin_goes_with_its_preferences_and_failures_and_an_update_keeps_the
     plugins.save_plugin(&record("git", 1)).await.unwrap();
     let loaded = plugins.load_all().await.unwrap();
     assert_eq!(loaded.preferences, [(log, git.clone())]);
-    assert_eq!(loaded.failures, [failures.clone()]);
+    assert_eq!(loaded.failures, std::slice::from_ref(&failures));
     let none = FailureRecord { failures: 0, until_us: None, ..failures.clone() };
     plugins.save_failures(&none).await.unwrap();
     assert_eq!(plugins.load_all().await.unwrap().failures, []);

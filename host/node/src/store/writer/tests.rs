@@ -14,7 +14,6 @@ use meshhost_core::{
 };
 
 use super::*;
-use crate::store::database::Durability;
 
 /// A store in a folder of its own.
 struct Home {
@@ -27,7 +26,8 @@ impl Home {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("meshhost.db");
-        let database = Database::open(&path, Durability::Process).await.unwrap();
+        let database =
+            Database::open(&path, meshhost_core::config::Durability::Process).await.unwrap();
         let writer = EvidenceWriter::open(database.clone()).await.unwrap();
         Self { _folder: folder, database, writer }
     }
