@@ -101,17 +101,14 @@ pub fn check_grant(
 
 fn asks_for(ask: &Ask, permission: &Permission, home: Option<&str>) -> bool {
     match home {
-        // The working folder does not matter: asks are absolute or below `~`.
         Some(home) => with_home(ask, home).is_some_and(|ask| ask.covers(permission)),
         None => ask.permission.covers(permission),
     }
 }
 
+/// The ask with `~` replaced. The working folder does not matter: asks are absolute or below `~`.
 fn with_home(ask: &Ask, home: &str) -> Option<Permission> {
-    match &ask.permission {
-        open @ Permission::Folder { host: None, .. } => Some(open.clone()),
-        other => other.clone().absolute("/", home).ok(),
-    }
+    ask.permission.clone().absolute("/", home).ok()
 }
 
 /// As much of a permission as the ceiling allows.

@@ -1,8 +1,9 @@
 //! The names through which others execute: files that a shell, an editor, a build tool, git or
 //! the desktop reads and obeys. `fs:rw` leaves them out; only `fs:rw+exec` includes them.
 //!
-//! The list is about names, so it cannot be complete: any file may be read by some program. It
-//! holds what runs without being asked for, or by an everyday command in the same folder.
+//! The list is about names, so it cannot be complete: any file may be read by some program, and
+//! git takes a folder of any name for a bare repository when it looks like one. It holds what
+//! runs without being asked for, or by an everyday command in the same folder.
 
 use std::iter::Peekable;
 
@@ -174,9 +175,10 @@ pub fn executes_for_others<'path>(components: impl Iterator<Item = &'path str> +
     any_match(components, starts_with)
 }
 
-/// Whether a folder of this name may hold such a path at once, when it is moved or linked here
-/// with what is already inside: `.git` may bring `.git/hooks` along. To be asked for the target
-/// of every rename and link, besides [`executes_for_others`].
+/// Whether something of this name may bring such a path along at once: `.git` that is moved or
+/// linked here may hold `hooks`, and a new file `.git` names another folder as the repository. To
+/// be asked, besides [`executes_for_others`], for every new file and for the target of every
+/// rename and link. Making an empty folder is harmless.
 #[must_use]
 pub fn may_hold_executed<'path>(components: impl Iterator<Item = &'path str> + Clone) -> bool {
     any_match(components, ends_inside)

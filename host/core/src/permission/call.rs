@@ -68,13 +68,14 @@ fn folds_to(pattern: &str, id: &str) -> bool {
 
 fn folds_to_bytes(pattern: &[u8], id: &[u8]) -> bool {
     let same = |(own, other): (&u8, &u8)| own == other || (*own == b'-' && *other == b'_');
-    pattern.len() == id.len() && pattern.iter().zip(id).all(same)
+    pattern == id || (pattern.len() == id.len() && pattern.iter().zip(id).all(same))
 }
 
 /// Whether two parameter names are one: callers may write `-` or `_`.
 pub(crate) fn same_name(left: &str, right: &str) -> bool {
     let fold = |byte: u8| if byte == b'-' { b'_' } else { byte };
-    left.len() == right.len() && left.bytes().map(fold).eq(right.bytes().map(fold))
+    left == right
+        || (left.len() == right.len() && left.bytes().map(fold).eq(right.bytes().map(fold)))
 }
 
 fn argument_matches(input: &Value, name: &str, glob: &str) -> bool {

@@ -61,7 +61,7 @@ pub fn matches(glob: &str, text: &str) -> bool {
     }
     let dots = text.split('/').any(|segment| matches!(segment, "." | ".."));
     let bounded = text.len() <= TEXT_BYTES_MAX && glob.len() <= GLOB_BYTES_MAX;
-    bounded && !dots && simulate(tokens, rest)
+    bounded && !dots && (tokens.0 == b"**" || simulate(tokens, rest))
 }
 
 /// Whether the glob stands for every text that `other` stands for. May say no where the answer is
