@@ -21,6 +21,10 @@ const TYPES_MAX: u32 = 200_000;
 const EXTERNS_MAX: u32 = 2_000;
 /// Most components and modules inside.
 const PARTS_MAX: u32 = 1_000;
+/// Most bytes of declarations (types, imports, exports, aliases, instances) over all components
+/// and modules. They cost the reader up to a hundred times their bytes; a Python component has
+/// 300 KiB.
+const DECLARATION_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// Most entries of the producers sections that are kept.
 const PRODUCERS_MAX: usize = 64;
 /// Most bytes of one name or version there.
@@ -29,6 +33,14 @@ const PRODUCER_BYTES_MAX: usize = 128;
 const MANIFEST_BYTES_MAX: usize = 256 * 1024;
 /// Most bytes of the doc comments.
 const DOCS_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+const TYPES: &str = "types";
+const COMPONENT_TYPES: &str = "component types";
+const COMPONENT_FUNCTIONS: &str = "component functions";
+/// Imports, exports, aliases, instances and what is small.
+const OTHER: &str = "other";
+/// The kinds of sections that count as declarations.
+const DECLARATIONS: [&str; 4] = [TYPES, COMPONENT_TYPES, COMPONENT_FUNCTIONS, OTHER];
 
 /// The custom section with the manifest, TOML text.
 pub(super) const MANIFEST_SECTION: &str = "meshhost:manifest";
@@ -131,7 +143,7 @@ struct Pass<'a> {
     imports: u32,
     exports: u32,
     instances: Instances,
-    sections: BTreeMap<String, u64>,
+    sections: BTreeMap<&'static str, u64>,
     producers: BTreeSet<(String, String, String)>,
     manifest: Option<&'a [u8]>,
     docs: Option<&'a [u8]>,
@@ -160,8 +172,8 @@ impl<'a> Pass<'a> {
     }
 
     fn payload(&mut self, payload: &Payload<'a>) -> Result<(), InspectError> {
+        self.measure(payload)?;
         self.bounds(payload)?;
-        self.measure(payload);
         if let ValidPayload::Func(function, body) =
             self.validator.payload(payload).map_err(damaged)?
         {
@@ -238,14 +250,17 @@ impl<'a> Pass<'a> {
 
     /// Adds the bytes of a section to those of its kind. Components and modules inside count by
     /// their own sections.
-    fn measure(&mut self, payload: &Payload<'_>) {
+    ///
+    /// # Errors
+    /// When there are too many bytes of declarations.
+    fn measure(&mut self, payload: &Payload<'_>) -> Result<(), InspectError> {
         let (kind, range) = match payload {
             Payload::CodeSectionStart { range, .. } => ("code", range.clone()),
             Payload::DataSection(section) => ("data", section.range()),
             Payload::ElementSection(section) => ("elements", section.range()),
-            Payload::TypeSection(section) => ("types", section.range()),
-            Payload::ComponentTypeSection(section) => ("component types", section.range()),
-            Payload::ComponentCanonicalSection(section) => ("component functions", section.range()),
+            Payload::TypeSection(section) => (TYPES, section.range()),
+            Payload::ComponentTypeSection(section) => (COMPONENT_TYPES, section.range()),
+            Payload::ComponentCanonicalSection(section) => (COMPONENT_FUNCTIONS, section.range()),
             Payload::CustomSection(section) => {
                 let kind = match section.name() {
                     "name" => "names",
@@ -254,17 +269,27 @@ impl<'a> Pass<'a> {
                 };
                 (kind, section.range())
             }
+            Payload::FunctionSection(section) => ("functions", section.range()),
             Payload::ModuleSection { .. }
             | Payload::ComponentSection { .. }
-            | Payload::CodeSectionEntry(_) => return,
+            | Payload::CodeSectionEntry(_) => return Ok(()),
             other => match other.as_section() {
-                Some((_, range)) => ("other", range),
-                None => return,
+                Some((_, range)) => (OTHER, range),
+                None => return Ok(()),
             },
         };
         let bytes = u64::try_from(range.len()).unwrap_or(u64::MAX);
-        let total = self.sections.entry(kind.to_owned()).or_default();
+        let total = self.sections.entry(kind).or_default();
         *total = total.saturating_add(bytes);
+        let declared: u64 =
+            DECLARATIONS.iter().filter_map(|kind| self.sections.get(kind)).copied().sum();
+        if declared > DECLARATION_BYTES_MAX {
+            let message = format!(
+                "the component has more than {DECLARATION_BYTES_MAX} bytes of declarations"
+            );
+            return Err(InspectError::too_large(message));
+        }
+        Ok(())
     }
 
     fn custom(&mut self, section: &CustomSectionReader<'a>) -> Result<(), InspectError> {
@@ -311,7 +336,8 @@ impl<'a> Pass<'a> {
                 ));
             }
         };
-        let mut section_bytes: Vec<_> = self.sections.into_iter().collect();
+        let mut section_bytes: Vec<(String, u64)> =
+            self.sections.into_iter().map(|(kind, bytes)| (kind.to_owned(), bytes)).collect();
         section_bytes.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
         Ok(Structure {
             producers: self.producers.into_iter().collect(),

@@ -1,7 +1,7 @@
 //! Real components, damaged ones, and hostile ones.
 
 use meshhost_core::id::Digest;
-use proptest::prelude::*;
+use proptest::{prelude::*, test_runner::RngSeed};
 use wasm_encoder::{CustomSection, Encode as _};
 
 use super::*;
@@ -251,6 +251,19 @@ fn what_is_too_large_is_refused_before_it_is_read() {
     assert_eq!(refusal(&bytes).code, Code::ComponentTooLarge);
 }
 
+#[test]
+fn very_many_declarations_are_refused_before_they_are_read() {
+    // One instance type with three million types in it, two bytes each.
+    let mut section = vec![1_u8, 0x42];
+    3_000_000_u32.encode(&mut section);
+    section.extend([0x01, 0x7f].repeat(3_000_000));
+    let mut bytes = b"\0asm\x0d\0\x01\0\x07".to_vec();
+    section.as_slice().encode(&mut bytes);
+    let error = refusal(&bytes);
+    assert_eq!(error.code, Code::ComponentTooLarge);
+    assert!(error.message.contains("declarations"), "{error}");
+}
+
 /// A component type section whose one type nests `depth` instance types, three bytes each.
 fn nested_declarations(depth: usize) -> Vec<u8> {
     let mut section = vec![1_u8];
@@ -330,7 +343,7 @@ fn imports_that_wit_cannot_name_are_unknown() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, rng_seed: RngSeed::Fixed(1), ..ProptestConfig::default() })]
 
     #[test]
     fn changed_bytes_never_panic(changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8)) {

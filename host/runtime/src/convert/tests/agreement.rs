@@ -1,7 +1,7 @@
 //! Random types: what is lowered comes back the same, and the schema takes exactly what
 //! `lower` takes.
 
-use proptest::prelude::*;
+use proptest::{prelude::*, test_runner::RngSeed};
 use serde_json::{Map, Number};
 
 use super::*;
@@ -140,17 +140,17 @@ impl Shape {
                     None => json!({ "tag": format!("c-x{index}") }),
                 }
             }
-            Self::Enum(count) => format!("n-x{}", dice(*count)).into(),
+            Self::Enum(count) => format!("n{}xx", dice(*count)).into(),
             Self::Flags(count) => (0..*count)
                 .filter(|_| dice(2) == 0)
-                .map(|index| Value::from(format!("n-x{index}")))
+                .map(|index| Value::from(format!("n{index}xx")))
                 .collect(),
         }
     }
 }
 
 fn names(count: usize) -> String {
-    let names: Vec<_> = (0..count).map(|index| format!("n-x{index}")).collect();
+    let names: Vec<_> = (0..count).map(|index| format!("n{index}xx")).collect();
     names.join(", ")
 }
 
@@ -213,14 +213,14 @@ fn spoil(value: &mut Value, dice: &mut impl FnMut(usize) -> usize) {
         json!(300),
         json!(5e9),
         json!("AAAA"),
-        json!("n-x0"),
+        json!("n0xx"),
         json!([]),
         json!({}),
         json!({ "tag": "c-x0" }),
         json!({ "ok": null }),
         json!({ "some": 1 }),
         json!([1]),
-        json!(["k", 1]),
+        json!(["kkkk", 1]),
     ];
     *value = junk[dice(junk.len())].clone();
 }
@@ -240,7 +240,7 @@ fn schemas(declared: &str, uses: &str, ty: &str) -> FunctionSchemas {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, rng_seed: RngSeed::Fixed(1), ..ProptestConfig::default() })]
 
     #[test]
     fn values_come_back_and_the_schema_agrees(
