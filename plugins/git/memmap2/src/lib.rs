@@ -7,7 +7,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Deref;
 
 /// The bytes of a file, as they were when it was opened.
@@ -61,11 +61,15 @@ impl MmapOptions {
     }
 }
 
+/// Reads from the beginning, wherever the file's position is, and leaves the position as it was.
 fn read(mut file: &File) -> io::Result<Vec<u8>> {
     let length = usize::try_from(file.metadata()?.len()).map_err(|_| too_large())?;
     let mut bytes = Vec::new();
     bytes.try_reserve_exact(length).map_err(|_| too_large())?;
+    let position = file.stream_position()?;
+    file.seek(SeekFrom::Start(0))?;
     file.take(length as u64).read_to_end(&mut bytes)?;
+    file.seek(SeekFrom::Start(position))?;
     Ok(bytes)
 }
 

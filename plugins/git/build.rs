@@ -1,0 +1,8 @@
+//! gix recurses through delta chains, trees and diffs: more stack than the templates give.
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    if std::env::var_os("CARGO_CFG_TARGET_FAMILY").is_some_and(|family| family == "wasm") {
+        println!("cargo::rustc-link-arg-cdylib=-zstack-size=1048576");
+    }
+}

@@ -1,0 +1,285 @@
+//! `commit`: files of the working folder, on a branch that is not protected.
+//!
+//! No hook runs, nothing is signed, and no filter of the repository's configuration converts:
+//! a file that has one is refused.
+
+use gix::actor::Signature;
+use gix::bstr::{BStr, BString, ByteSlice};
+use gix::date::Time;
+use gix::index::entry::{Flags, Mode, Stage, Stat};
+use gix::objs::tree::EntryKind;
+use gix::refs::FullName;
+use gix::{ObjectId, Repository};
+
+use crate::describe;
+use crate::failure::{fault, shortened};
+use crate::repository::{CommitInfo, Error};
+use crate::tree;
+use crate::worktree::{self, OnDisk};
+
+/// Branches that nobody commits on through this plugin, and what lies under `release/`.
+const PROTECTED: [&str; 6] = ["main", "master", "trunk", "develop", "production", "release"];
+/// Files of one commit.
+const FILES_MAX: usize = 10_000;
+/// Bytes of a message.
+const MESSAGE_BYTES_MAX: usize = 64 * 1024;
+
+/// What is to be committed.
+#[derive(Debug)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) branch: &'a str,
+    pub(crate) message: &'a str,
+    pub(crate) files: &'a [String],
+    pub(crate) author_name: Option<&'a str>,
+    pub(crate) author_email: Option<&'a str>,
+}
+
+/// Commits.
+pub(crate) fn commit(repo: &Repository, wanted: &Wanted<'_>) -> Result<CommitInfo, Error> {
+    check(repo, wanted)?;
+    let branch = branch(repo, wanted.branch)?;
+    let author = author(repo, wanted)?;
+    let (tip, exists) = tip(repo, &branch)?;
+    let files = on_disk(repo, wanted.files)?;
+    let before = match tip {
+        Some(tip) => {
+            repo.find_commit(tip).and_then(|c| Ok(c.tree_id()?.detach())).map_err(fault)?
+        }
+        None => repo.empty_tree().id,
+    };
+    let after = edited(repo, before, &files)?;
+    if after == before {
+        return Err(Error::NothingToCommit);
+    }
+    let mut message = wanted.message.trim_end().to_owned();
+    message.push('\n');
+    let info = gix::objs::Commit {
+        message: message.into(),
+        tree: after,
+        author: author.clone(),
+        committer: author,
+        encoding: None,
+        parents: tip.into_iter().collect(),
+        extra_headers: Vec::new(),
+    };
+    let id = repo.write_object(&info).map_err(write_failure)?.detach();
+    set_branch(repo, &branch, id, tip.filter(|_| exists), &info)?;
+    if repo.head_name().map_err(fault)?.as_ref() == Some(&branch) {
+        update_index(repo, &files)?;
+    }
+    let commit = repo.find_commit(id).map_err(fault)?;
+    Ok(describe::commit(id, &commit.decode().map_err(fault)?))
+}
+
+fn check(repo: &Repository, wanted: &Wanted<'_>) -> Result<(), Error> {
+    let wrong = if repo.workdir().is_none() {
+        "a bare repository has no working folder to commit from"
+    } else if wanted.message.trim().is_empty() || wanted.message.len() > MESSAGE_BYTES_MAX {
+        "the message is empty or too long"
+    } else if wanted.files.is_empty() || wanted.files.len() > FILES_MAX {
+        "name 1 to 10000 files"
+    } else {
+        return Ok(());
+    };
+    Err(Error::Invalid(wrong.to_owned()))
+}
+
+/// The branch's full name, when commits on it are allowed.
+fn branch(repo: &Repository, short: &str) -> Result<FullName, Error> {
+    let name = FullName::try_from(format!("refs/heads/{short}"))
+        .ok()
+        .filter(|_| !short.starts_with('-') && short != "HEAD")
+        .ok_or_else(|| Error::Invalid(format!("{short:?} is no name of a branch")))?;
+    let is_default = |remote: &BStr| {
+        let head = format!("refs/remotes/{remote}/HEAD");
+        let head = repo.try_find_reference(head.as_str()).ok().flatten();
+        let default = format!("refs/remotes/{remote}/{short}");
+        head.is_some_and(|head| {
+            head.target().try_name().is_some_and(|name| name.as_bstr() == default.as_str())
+        })
+    };
+    let protected = PROTECTED.iter().any(|one| one.eq_ignore_ascii_case(short))
+        || short.to_ascii_lowercase().starts_with("release/")
+        || repo.remote_names().iter().any(|remote| is_default(remote.as_ref()));
+    if protected {
+        return Err(Error::ProtectedBranch(format!("{short} is protected")));
+    }
+    if elsewhere(repo, &name)? {
+        return Err(Error::ProtectedBranch(format!("{short} is checked out in another folder")));
+    }
+    Ok(name)
+}
+
+/// Whether another working folder of the repository has the branch checked out: it would look
+/// changed there without anybody having changed it.
+fn elsewhere(repo: &Repository, branch: &FullName) -> Result<bool, Error> {
+    let wanted = format!("ref: {}", branch.as_bstr());
+    let mut folders = vec![repo.common_dir().to_path_buf()];
+    for other in repo.worktrees().map_err(fault)? {
+        folders.push(other.git_dir().to_path_buf());
+    }
+    let here = std::fs::canonicalize(repo.git_dir()).ok();
+    folders.retain(|folder| std::fs::canonicalize(folder).ok() != here);
+    Ok(folders.iter().any(|folder| {
+        std::fs::read_to_string(folder.join("HEAD")).is_ok_and(|head| head.trim() == wanted)
+    }))
+}
+
+/// The commit to build on, and whether the branch exists. A new branch begins at HEAD.
+fn tip(repo: &Repository, branch: &FullName) -> Result<(Option<ObjectId>, bool), Error> {
+    if let Some(mut found) = repo.try_find_reference(branch.as_ref()).map_err(fault)? {
+        return Ok((Some(found.peel_to_id().map_err(fault)?.detach()), true));
+    }
+    let head = repo.head().map_err(fault)?;
+    Ok((head.id().map(gix::Id::detach), false))
+}
+
+fn author(repo: &Repository, wanted: &Wanted<'_>) -> Result<Signature, Error> {
+    let config = repo.config_snapshot();
+    let part = |given: Option<&str>, key: &str| {
+        let text: BString = match given {
+            Some(text) => text.into(),
+            None => config.string(key).unwrap_or_default(),
+        };
+        let wrong = text.trim().is_empty() || text.find_byteset(b"<>\n\0").is_some();
+        if wrong {
+            Err(Error::Invalid(format!("the author needs a {key}: give it")))
+        } else {
+            Ok(text)
+        }
+    };
+    Ok(Signature {
+        name: part(wanted.author_name, "user.name")?,
+        email: part(wanted.author_email, "user.email")?,
+        time: Time::now_utc(),
+    })
+}
+
+/// A file that is committed.
+struct File {
+    path: BString,
+    found: OnDisk,
+}
+
+/// The files as the working folder has them, their content written as objects.
+fn on_disk(repo: &Repository, files: &[String]) -> Result<Vec<File>, Error> {
+    let (mut filters, index) = repo.filter_pipeline(None).map_err(fault)?;
+    let mut attributes = repo
+        .attributes_only(
+            &index,
+            gix::worktree::stack::state::attributes::Source::WorktreeThenIdMapping,
+        )
+        .map_err(fault)?;
+    let mut filter = attributes.selected_attribute_matches(["filter"]);
+    let mut found = Vec::new();
+    for file in files {
+        let parts = tree::components(file)?;
+        if parts.iter().any(|part| part.eq_ignore_ascii_case(b".git")) {
+            return Err(Error::Invalid(format!("{file}: not a file of the repository")));
+        }
+        beyond_link(repo, file)?;
+        let path = BStr::new(file.as_str());
+        let platform = attributes.at_entry(path, None).map_err(fault)?;
+        platform.matching_attributes(&mut filter);
+        if filter.iter_selected().any(|found| {
+            !matches!(
+                found.assignment.state,
+                gix::attrs::StateRef::Unspecified | gix::attrs::StateRef::Unset
+            )
+        }) {
+            return Err(Error::Unsupported(format!(
+                "{file} has a content filter, which is never run"
+            )));
+        }
+        let object = filters.worktree_file_to_object(path, &index).map_err(write_failure)?;
+        let before = index.entry_by_path(path).map(|entry| entry.mode);
+        let object = object.map(|(id, kind, _)| {
+            let mode = worktree::mode(kind);
+            (id, before.map_or(mode, |before| worktree::kept_mode(before, mode)))
+        });
+        found.push(File { path: path.to_owned(), found: object });
+    }
+    Ok(found)
+}
+
+/// A path through a symbolic link leads out of the repository; git refuses it too.
+fn beyond_link(repo: &Repository, file: &str) -> Result<(), Error> {
+    let Some(mut folder) = repo.workdir().map(std::path::Path::to_path_buf) else { return Ok(()) };
+    let mut parts = file.split('/').peekable();
+    while let Some(part) = parts.next() {
+        folder.push(part);
+        let is_link = folder.symlink_metadata().is_ok_and(|found| found.is_symlink());
+        if is_link && parts.peek().is_some() {
+            return Err(Error::Invalid(format!("{file} lies beyond a symbolic link")));
+        }
+    }
+    Ok(())
+}
+
+/// The tree with the files in it.
+fn edited(repo: &Repository, tree: ObjectId, files: &[File]) -> Result<ObjectId, Error> {
+    let mut editor = repo.edit_tree(tree).map_err(fault)?;
+    for file in files {
+        let path = file.path.as_bstr();
+        match file.found {
+            Some((id, mode)) => {
+                let kind = match mode {
+                    Mode::FILE_EXECUTABLE => EntryKind::BlobExecutable,
+                    Mode::SYMLINK => EntryKind::Link,
+                    Mode::COMMIT => EntryKind::Commit,
+                    _ => EntryKind::Blob,
+                };
+                editor.upsert(path, kind, id).map_err(fault)?;
+            }
+            None => {
+                editor.remove(path).map_err(fault)?;
+            }
+        }
+    }
+    editor.write().map(gix::Id::detach).map_err(write_failure)
+}
+
+fn set_branch(
+    repo: &Repository,
+    branch: &FullName,
+    id: ObjectId,
+    expected: Option<ObjectId>,
+    commit: &gix::objs::Commit,
+) -> Result<(), Error> {
+    use gix::refs::Target;
+    use gix::refs::transaction::{PreviousValue, RefEdit};
+    let expected = match expected {
+        Some(id) => PreviousValue::MustExistAndMatch(Target::Object(id)),
+        None => PreviousValue::MustNotExist,
+    };
+    let summary = commit.message.lines().next().unwrap_or_default().as_bstr();
+    let edit = RefEdit::update(branch.clone(), id, expected, format!("commit: {summary}"));
+    let mut time = gix::date::parse::TimeBuf::default();
+    let committer = commit.committer.to_ref(&mut time);
+    repo.edit_references_as(Some(edit), Some(committer)).map_err(write_failure)?;
+    Ok(())
+}
+
+/// Lets the index follow for the files, so that they are not seen as changed.
+fn update_index(repo: &Repository, files: &[File]) -> Result<(), Error> {
+    let mut index = (**repo.index_or_empty().map_err(fault)?).clone();
+    index.remove_entries(|_, path, _| files.iter().any(|file| file.path == path));
+    for file in files {
+        let Some((id, mode)) = file.found else { continue };
+        let stat = repo
+            .workdir_path(file.path.as_bstr())
+            .and_then(|path| gix::index::fs::Metadata::from_path_no_follow(&path).ok())
+            .and_then(|metadata| Stat::from_fs(&metadata).ok())
+            .unwrap_or_default();
+        let flags = Flags::from_stage(Stage::Unconflicted);
+        index.dangerously_push_entry(stat, id, flags, mode, file.path.as_bstr());
+    }
+    index.sort_entries();
+    index.remove_tree();
+    index.write(gix::index::write::Options::default()).map_err(write_failure)
+}
+
+/// Writing did not work: mostly because reading alone was granted.
+fn write_failure(error: impl std::fmt::Display) -> Error {
+    Error::NotPermitted(shortened(format!("writing to the repository: {error:#}")))
+}

@@ -1,0 +1,10 @@
+//! The plugin's answers beside those of the `git` program, on the same repositories.
+
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+mod commits;
+mod content;
+mod differences;
+mod kinds;
+mod support;
+mod working_folder;

@@ -1,0 +1,155 @@
+//! Repositories to compare on, made with the `git` program.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use meshhost_git::repository::Content;
+use tempfile::TempDir;
+
+/// A repository in a temporary folder.
+pub(crate) struct Repo {
+    folder: TempDir,
+    clock: AtomicU64,
+}
+
+impl Repo {
+    /// An empty one, on branch `main`.
+    pub(crate) fn empty() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let repo = Self { folder, clock: AtomicU64::new(1_700_000_000) };
+        repo.git(&["init", "--quiet", "--initial-branch=main"]);
+        repo.git(&["config", "user.name", "Ada Lovelace"]);
+        repo.git(&["config", "user.email", "ada@example.org"]);
+        repo
+    }
+
+    /// One with everything: merges, renames, unusual names, links, packed references, a submodule.
+    pub(crate) fn rich() -> Self {
+        let repo = Self::empty();
+        let lines: String = (1..=60).map(|n| format!("line {n}\n")).collect();
+        repo.write("a.txt", &lines);
+        repo.write("src/main.rs", "fn main() {\n    one();\n}\n\nfn one() {\n    two();\n}\n");
+        for name in NAMES {
+            repo.write(name, "unusual\n");
+        }
+        repo.write("bin", "a\0b");
+        repo.write("no-newline", "one\ntwo");
+        repo.write("run.sh", "#!/bin/sh\n");
+        repo.git(&["add", "--all"]);
+        repo.git(&["update-index", "--chmod=+x", "run.sh"]);
+        std::os::unix::fs::symlink("a.txt", repo.path().join("link")).unwrap();
+        repo.commit("First commit\non two lines\n\nWith a body.\n\n  indented\n");
+        repo.git(&["checkout", "--quiet", "--", "run.sh"]);
+        repo.git(&["tag", "light"]);
+        repo.git(&["tag", "--annotate", "--message", "An annotated tag\n\nwith a body", "v1.0"]);
+
+        repo.git(&["checkout", "--quiet", "-b", "side"]);
+        repo.write("a.txt", &lines.replace("line 7\n", "line seven\nand more\n"));
+        repo.write("side.txt", "side\n");
+        repo.commit("On the side");
+        repo.write("side.txt", "side\nside again\n");
+        repo.commit("On the side, again");
+        repo.git(&["checkout", "--quiet", "main"]);
+        repo.write("a.txt", &lines.replace("line 50\n", "").replace("line 20\n", "line 20!\n"));
+        repo.commit("On main");
+        repo.git(&["merge", "--quiet", "--no-ff", "--message", "Merge side", "side"]);
+
+        repo.git(&["mv", "src/main.rs", "src/renamed.rs"]);
+        repo.write(
+            "src/renamed.rs",
+            "fn main() {\n    one();\n    three();\n}\n\nfn one() {\n    two();\n}\n",
+        );
+        repo.commit("Rename with a change");
+        repo.git(&["mv", "a.txt", "moved away.txt"]);
+        repo.commit("Rename without a change");
+        repo.write("no-newline", "one\ntwo\nthree");
+        repo.write("bin", "a\0c");
+        fs::remove_file(repo.path().join("link")).unwrap();
+        repo.write("link", "now a file\n");
+        repo.git(&["rm", "--quiet", "--", NAMES[0]]);
+        repo.git(&["update-index", "--chmod=+x", "no-newline"]);
+        repo.commit("Many kinds of change");
+        repo.git(&["checkout", "--quiet", "--", "no-newline"]);
+        repo.submodule();
+        repo.git(&["pack-refs", "--all"]);
+        repo.git(&["gc", "--quiet"]);
+        repo.git(&["branch", "after-packing"]);
+        repo.git(&["symbolic-ref", "refs/heads/symbolic", "refs/heads/side"]);
+        repo
+    }
+
+    fn submodule(&self) {
+        let other = Self::empty();
+        other.write("inside", "x\n");
+        other.commit("Inside");
+        let url = other.path().to_str().unwrap();
+        self.git(&["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", url, "sub"]);
+        self.commit("Add a submodule");
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The repository as the plugin takes it.
+    pub(crate) fn arg(&self) -> Option<String> {
+        Some(self.path().to_str().unwrap().to_owned())
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        let place = self.path().join(name);
+        fs::create_dir_all(place.parent().unwrap()).unwrap();
+        fs::write(place, text).unwrap();
+    }
+
+    /// Commits everything, a minute after the commit before.
+    pub(crate) fn commit(&self, message: &str) {
+        self.git(&["add", "--all"]);
+        self.git(&["commit", "--quiet", "--allow-empty", "--message", message]);
+    }
+
+    /// What git prints.
+    pub(crate) fn git(&self, arguments: &[&str]) -> String {
+        String::from_utf8_lossy(&self.git_bytes(arguments)).into_owned()
+    }
+
+    pub(crate) fn git_bytes(&self, arguments: &[&str]) -> Vec<u8> {
+        let time = self.clock.fetch_add(60, Ordering::Relaxed);
+        let output = git_command(self.path())
+            .args(arguments)
+            .env("GIT_AUTHOR_DATE", format!("{time} +0530"))
+            .env("GIT_COMMITTER_DATE", format!("{} -0800", time + 30))
+            .output()
+            .unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "git {arguments:?}: {error}");
+        output.stdout
+    }
+
+    /// All commits that any branch reaches.
+    pub(crate) fn commits(&self) -> Vec<String> {
+        self.git(&["rev-list", "--all"]).lines().map(str::to_owned).collect()
+    }
+}
+
+/// The program, without the configuration of who runs the tests.
+pub(crate) fn git_command(folder: &Path) -> Command {
+    let mut command = Command::new("git");
+    command.current_dir(folder).env("HOME", "/nonexistent").env("GIT_CONFIG_NOSYSTEM", "1");
+    command.env("GIT_TERMINAL_PROMPT", "0").env("LC_ALL", "C");
+    command
+}
+
+/// Names that need care.
+pub(crate) const NAMES: [&str; 7] =
+    ["with space", "quo\"te", "back\\slash", "new\nline", "tab\there", "ünïcode/日本", "-dash"];
+
+pub(crate) fn text(content: &Content) -> String {
+    match content {
+        Content::Text(text) => text.clone(),
+        Content::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        Content::Blob(_) => panic!("no blobs in tests"),
+    }
+}

@@ -1,0 +1,214 @@
+//! `status` and `commit`.
+
+use std::fs;
+
+use meshhost_git::Plugin;
+use meshhost_git::repository::{ChangeKind, CommitInfo, Error, Guest};
+
+use crate::support::{NAMES, Repo};
+
+fn letter(kind: Option<ChangeKind>) -> char {
+    match kind {
+        None => ' ',
+        Some(ChangeKind::Added) => 'A',
+        Some(ChangeKind::Modified) => 'M',
+        Some(ChangeKind::Deleted) => 'D',
+        Some(ChangeKind::Renamed) => 'R',
+        Some(ChangeKind::TypeChanged) => 'T',
+        Some(ChangeKind::Untracked) => '?',
+        Some(ChangeKind::Conflicted) => 'U',
+    }
+}
+
+fn by_plugin(repo: &Repo) -> Vec<String> {
+    let state = Plugin::status(repo.arg(), None).unwrap();
+    let mut lines = Vec::new();
+    for entry in state.entries {
+        let (x, y) = (letter(entry.staged), letter(entry.unstaged));
+        let old = entry.old_path.map(|old| format!("\0{old}")).unwrap_or_default();
+        let x = if y == '?' { '?' } else { x };
+        lines.push(format!("{x}{y} {}{old}", entry.path));
+    }
+    lines.sort();
+    lines
+}
+
+fn by_git(repo: &Repo) -> Vec<String> {
+    let output = repo.git(&["status", "--porcelain=v1", "-z", "--untracked-files=normal"]);
+    let mut words = output.split('\0').filter(|word| !word.is_empty());
+    let mut lines = Vec::new();
+    while let Some(line) = words.next() {
+        let renamed = line.starts_with('R');
+        let old = if renamed { format!("\0{}", words.next().unwrap()) } else { String::new() };
+        lines.push(format!("{line}{old}"));
+    }
+    lines.sort();
+    lines
+}
+
+#[test]
+fn status_agrees() {
+    let repo = Repo::rich();
+    assert_eq!(by_plugin(&repo), by_git(&repo));
+    assert!(by_plugin(&repo).is_empty());
+    repo.write("side.txt", "side\nstaged\n");
+    repo.write("brand new", "new\n");
+    repo.git(&["add", "side.txt", "brand new"]);
+    repo.git(&["mv", "src/renamed.rs", "src/again.rs"]);
+    repo.git(&["rm", "--quiet", "--cached", "run.sh"]);
+    repo.write("side.txt", "side\nstaged\nand not\n");
+    repo.write(NAMES[3], "changed\n");
+    repo.write("folder/untracked", "");
+    repo.write("folder/deeper/untracked", "");
+    repo.write(".gitignore", "ignored*\n");
+    repo.write("ignored.txt", "");
+    repo.write("sub/changed", "");
+    fs::remove_file(repo.path().join("bin")).unwrap();
+    fs::remove_file(repo.path().join("no-newline")).unwrap();
+    std::os::unix::fs::symlink("x", repo.path().join("no-newline")).unwrap();
+    fs::remove_file(repo.path().join("sub/changed")).unwrap();
+    assert_eq!(by_plugin(&repo), by_git(&repo));
+    let state = Plugin::status(repo.arg(), Some(2)).unwrap();
+    assert_eq!((state.entries.len(), state.truncated), (2, true));
+    assert_eq!(state.branch.as_deref(), Some("main"));
+    assert_eq!(state.head.unwrap(), repo.git(&["rev-parse", "HEAD"]).trim());
+}
+
+#[test]
+fn status_shows_conflicts() {
+    let repo = Repo::empty();
+    repo.write("f", "base\n");
+    repo.commit("base");
+    repo.git(&["checkout", "--quiet", "-b", "other"]);
+    repo.write("f", "theirs\n");
+    repo.commit("theirs");
+    repo.git(&["checkout", "--quiet", "main"]);
+    repo.write("f", "ours\n");
+    repo.commit("ours");
+    let merged =
+        crate::support::git_command(repo.path()).args(["merge", "other"]).output().unwrap();
+    assert!(!merged.status.success());
+    let state = Plugin::status(repo.arg(), None).unwrap();
+    assert_eq!(state.entries.len(), 1);
+    assert_eq!(state.entries[0].unstaged, Some(ChangeKind::Conflicted));
+}
+
+fn commit(repo: &Repo, branch: &str, files: &[&str]) -> Result<CommitInfo, Error> {
+    let files = files.iter().map(|file| (*file).to_owned()).collect();
+    Plugin::commit(repo.arg(), branch.into(), "A message\n\nand body\n".into(), files, None, None)
+}
+
+#[test]
+fn commit_on_the_branch_that_is_checked_out() {
+    let repo = Repo::rich();
+    repo.git(&["checkout", "--quiet", "-b", "work"]);
+    repo.write("side.txt", "mine\n");
+    repo.write("new/deep.txt", "new\n");
+    repo.write("not committed", "x\n");
+    fs::remove_file(repo.path().join("bin")).unwrap();
+    std::os::unix::fs::symlink("side.txt", repo.path().join("new/link")).unwrap();
+    let head = repo.git(&["rev-parse", "HEAD"]);
+    let files = ["side.txt", "new/deep.txt", "new/link", "bin", "run.sh"];
+    let info = commit(&repo, "work", &files).unwrap();
+    assert_eq!(info.id, repo.git(&["rev-parse", "work"]).trim());
+    assert_eq!(info.parents, [head.trim()]);
+    assert_eq!((info.author.name.as_str(), info.summary.as_str()), ("Ada Lovelace", "A message"));
+    assert_eq!(repo.git(&["status", "--porcelain"]), "?? \"not committed\"\n");
+    let names = repo.git(&["show", "--format=", "--name-status", "HEAD"]);
+    assert_eq!(names, "D\tbin\nA\tnew/deep.txt\nA\tnew/link\nM\tside.txt\n");
+    assert!(repo.git(&["fsck", "--strict"]).is_empty());
+    assert!(matches!(commit(&repo, "work", &["side.txt"]), Err(Error::NothingToCommit)));
+}
+
+#[test]
+fn commit_on_another_branch_leaves_the_working_folder_alone() {
+    let repo = Repo::rich();
+    repo.write("side.txt", "mine\n");
+    let status = by_git(&repo);
+    let info = commit(&repo, "topic/new", &["side.txt"]).unwrap();
+    assert_eq!(info.parents, [repo.git(&["rev-parse", "main"]).trim()]);
+    assert_eq!(repo.git(&["show", "topic/new:side.txt"]), "mine\n");
+    assert_eq!(by_git(&repo), status);
+    let info = commit(&repo, "side", &["side.txt"]).unwrap();
+    assert_eq!(info.parents, [repo.git(&["rev-parse", "side~1"]).trim()]);
+}
+
+#[test]
+fn commit_refuses_protected_branches_wrong_names_and_wrong_files() {
+    let repo = Repo::rich();
+    repo.write("side.txt", "mine\n");
+    repo.git(&["remote", "add", "origin", "file:///nowhere"]);
+    repo.git(&["update-ref", "refs/remotes/origin/staging", "HEAD"]);
+    repo.git(&["symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/staging"]);
+    repo.git(&["branch", "elsewhere"]);
+    let other = tempfile::tempdir().unwrap();
+    let folder = other.path().join("tree");
+    repo.git(&["worktree", "add", "--quiet", folder.to_str().unwrap(), "elsewhere"]);
+    let before = repo.git(&["for-each-ref"]);
+    for branch in ["main", "Master", "release/1.0", "staging", "elsewhere"] {
+        let refused = commit(&repo, branch, &["side.txt"]);
+        assert!(matches!(refused, Err(Error::ProtectedBranch(_))), "{branch}: {refused:?}");
+    }
+    for branch in ["", "-x", "HEAD", "a..b", "../../HEAD", "x.lock", "a b"] {
+        let refused = commit(&repo, branch, &["side.txt"]);
+        assert!(matches!(refused, Err(Error::Invalid(_))), "{branch}: {refused:?}");
+    }
+    std::os::unix::fs::symlink("src", repo.path().join("through")).unwrap();
+    for file in
+        ["../x", "/etc/passwd", ".git/config", "src/.GIT/x", "through/renamed.rs", "a/./b", ""]
+    {
+        let refused = commit(&repo, "work", &[file]);
+        assert!(matches!(refused, Err(Error::Invalid(_))), "{file}: {refused:?}");
+    }
+    repo.write(".gitattributes", "*.big filter=lfs\n");
+    repo.write("x.big", "pointer\n");
+    let refused = commit(&repo, "work", &["x.big"]);
+    assert!(matches!(refused, Err(Error::Unsupported(_))), "{refused:?}");
+    assert_eq!(repo.git(&["for-each-ref"]), before);
+}
+
+#[test]
+fn commit_runs_no_hook_and_no_filter() {
+    let repo = Repo::rich();
+    let trap = repo.path().join("ran");
+    let script = format!("#!/bin/sh\ntouch '{}'\ncat\n", trap.display());
+    for hook in
+        ["pre-commit", "commit-msg", "post-commit", "reference-transaction", "post-index-change"]
+    {
+        let place = repo.path().join(".git/hooks").join(hook);
+        fs::write(&place, &script).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs::set_permissions(&place, mode).unwrap();
+    }
+    let evil = repo.path().join("evil.sh");
+    fs::write(&evil, &script).unwrap();
+    fs::set_permissions(&evil, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let evil = evil.to_str().unwrap();
+    for key in [
+        "filter.evil.clean",
+        "filter.evil.smudge",
+        "filter.evil.process",
+        "diff.evil.command",
+        "diff.evil.textconv",
+        "diff.external",
+        "core.fsmonitor",
+        "core.sshCommand",
+        "gpg.program",
+        "core.editor",
+        "core.pager",
+        "credential.helper",
+    ] {
+        repo.git(&["config", key, evil]);
+    }
+    let _ = fs::remove_file(&trap);
+    repo.write(".gitattributes", "*.txt diff=evil\nside.txt filter=evil\n");
+    repo.write("side.txt", "changed\n");
+    repo.write("plain", "x\n");
+    Plugin::status(repo.arg(), None).unwrap();
+    Plugin::diff(repo.arg(), None, None, None, None, None).unwrap();
+    Plugin::diff(repo.arg(), Some("v1.0".into()), Some("HEAD".into()), None, None, None).unwrap();
+    Plugin::blame(repo.arg(), "side.txt".into(), None, None, None).unwrap();
+    assert!(commit(&repo, "work", &["side.txt"]).is_err());
+    commit(&repo, "work", &["plain"]).unwrap();
+    assert!(!trap.exists(), "something of the repository's configuration ran");
+}
