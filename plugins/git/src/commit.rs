@@ -90,17 +90,9 @@ fn branch(repo: &Repository, short: &str) -> Result<FullName, Error> {
         .ok()
         .filter(|_| !short.starts_with('-') && short != "HEAD")
         .ok_or_else(|| Error::Invalid(format!("{short:?} is no name of a branch")))?;
-    let is_default = |remote: &BStr| {
-        let head = format!("refs/remotes/{remote}/HEAD");
-        let head = repo.try_find_reference(head.as_str()).ok().flatten();
-        let default = format!("refs/remotes/{remote}/{short}");
-        head.is_some_and(|head| {
-            head.target().try_name().is_some_and(|name| name.as_bstr() == default.as_str())
-        })
-    };
     let protected = PROTECTED.iter().any(|one| one.eq_ignore_ascii_case(short))
         || short.to_ascii_lowercase().starts_with("release/")
-        || repo.remote_names().iter().any(|remote| is_default(remote.as_ref()));
+        || is_default_of_a_remote(repo, short)?;
     if protected {
         return Err(Error::ProtectedBranch(format!("{short} is protected")));
     }
@@ -108,6 +100,18 @@ fn branch(repo: &Repository, short: &str) -> Result<FullName, Error> {
         return Err(Error::ProtectedBranch(format!("{short} is checked out in another folder")));
     }
     Ok(name)
+}
+
+/// Whether some remote's HEAD, as last fetched, leads to the branch.
+fn is_default_of_a_remote(repo: &Repository, short: &str) -> Result<bool, Error> {
+    let references = repo.references().map_err(fault)?;
+    let remotes = references.prefixed("refs/remotes/").map_err(fault)?;
+    Ok(remotes.filter_map(Result::ok).any(|found| {
+        let name = found.name().as_bstr().to_str_lossy().into_owned();
+        let default = name.strip_suffix("/HEAD").map(|remote| format!("{remote}/{short}"));
+        let target = found.target().try_name().map(|name| name.as_bstr().to_owned());
+        default.zip(target).is_some_and(|(default, target)| target == default.as_str())
+    }))
 }
 
 /// Whether another working folder of the repository has the branch checked out: it would look

@@ -57,8 +57,6 @@ pub(crate) fn rewrites() -> Rewrites {
 
 /// Compares two states.
 pub(crate) fn diff(repo: Repository, query: &Query<'_>) -> Result<Difference, Error> {
-    // With a path given, git looks at nothing else, and so finds no renames.
-    let renames = query.file.is_none().then(rewrites);
     if query.new.is_none() && repo.is_bare() && !query.staged {
         return Err(Error::Invalid(
             "a bare repository has no working folder: name two revisions".into(),
@@ -74,24 +72,24 @@ pub(crate) fn diff(repo: Repository, query: &Query<'_>) -> Result<Difference, Er
         }
         (Some(old), Some(new), false) => {
             let (old, new) = (tree::root(&repo, old)?, tree::root(&repo, new)?);
-            trees(&repo, Some(&old), &new, renames)?
+            trees(&repo, Some(&old), &new, query.file)?
         }
         (old, None, true) => {
             let old = match old {
                 Some(old) => of_tree(&repo, tree::root(&repo, old)?.id)?,
                 None => of_tree(&repo, repo.head_tree_id_or_empty().map_err(fault)?.detach())?,
             };
-            indices(&repo, &old, &index(&repo)?, renames)?
+            indices(&repo, old, index(&repo)?, query.file)?
         }
         (old, None, false) => {
             let old = match old {
                 Some(old) => of_tree(&repo, tree::root(&repo, old)?.id)?,
                 None => index(&repo)?,
             };
-            indices(&repo, &old, &worktree::state(&repo, index(&repo)?)?, renames)?
+            indices(&repo, old, worktree::state(&repo, index(&repo)?)?, query.file)?
         }
     };
-    difference(&repo, pairs, query.file, query.context)
+    difference(&repo, pairs, query.context)
 }
 
 /// A commit and what it changed.
@@ -106,31 +104,21 @@ pub(crate) fn show(
     if shallow.is_some_and(|shallow| shallow.binary_search(&commit.id).is_ok()) {
         info.parents.clear();
     }
-    let renames = file.is_none().then(rewrites);
     let new = commit.tree().map_err(fault)?;
     let pairs = match info.parents.as_slice() {
-        [] => trees(repo, None, &new, renames)?,
+        [] => trees(repo, None, &new, file)?,
         [_] => {
             let parent = commit.parent_ids().next().ok_or_else(|| fault("a parent went away"))?;
             let old = repo.find_commit(parent).map_err(fault)?.tree().map_err(fault)?;
-            trees(repo, Some(&old), &new, renames)?
+            trees(repo, Some(&old), &new, file)?
         }
         _ => Vec::new(),
     };
-    let difference = difference(repo, pairs, file, CONTEXT_DEFAULT)?;
+    let difference = difference(repo, pairs, CONTEXT_DEFAULT)?;
     Ok(CommitChange { commit: info, difference })
 }
 
-fn difference(
-    repo: &Repository,
-    mut pairs: Vec<Pair>,
-    file: Option<&str>,
-    context: u32,
-) -> Result<Difference, Error> {
-    if let Some(file) = file {
-        let path = tree::components(file)?.join(&b'/');
-        pairs.retain(|pair| is_within(pair.path(), &path));
-    }
+fn difference(repo: &Repository, mut pairs: Vec<Pair>, context: u32) -> Result<Difference, Error> {
     pairs.sort_by(|a, b| a.path().cmp(b.path()));
     let mut truncated = pairs.len() > FILES_MAX;
     pairs.truncate(FILES_MAX);
@@ -157,9 +145,13 @@ fn trees(
     repo: &Repository,
     old: Option<&Tree<'_>>,
     new: &Tree<'_>,
-    renames: Option<Rewrites>,
+    file: Option<&str>,
 ) -> Result<Vec<Pair>, Error> {
-    let options = gix::diff::Options::default().with_rewrites(renames);
+    if file.is_some() {
+        let old = old.map_or_else(|| repo.empty_tree().id, |old| old.id);
+        return indices(repo, of_tree(repo, old)?, of_tree(repo, new.id)?, file);
+    }
+    let options = gix::diff::Options::default().with_rewrites(Some(rewrites()));
     let changes = repo.diff_tree_to_tree(old, Some(new), options).map_err(fault)?;
     let side = |path: BString, id, mode: gix::objs::tree::EntryMode| Side {
         path,
@@ -203,27 +195,33 @@ fn trees(
 
 fn indices(
     repo: &Repository,
-    old: &State,
-    new: &State,
-    renames: Option<Rewrites>,
+    mut old: State,
+    mut new: State,
+    file: Option<&str>,
 ) -> Result<Vec<Pair>, Error> {
+    // As git does: with a path given, nothing else is looked at, not even for renames.
+    if let Some(file) = file {
+        let path = tree::components(file)?.join(&b'/');
+        old.remove_entries(|_, other, _| !is_within(other, &path));
+        new.remove_entries(|_, other, _| !is_within(other, &path));
+    }
     let mut pairs = Vec::new();
     let mut cache = repo.diff_resource_cache_for_tree_diff().map_err(fault)?;
-    let options = renames.map(|rewrites| gix::diff::index::RewriteOptions {
+    let options = gix::diff::index::RewriteOptions {
         resource_cache: &mut cache,
         find: repo,
-        rewrites,
-    });
+        rewrites: rewrites(),
+    };
     let mut everything =
         gix::pathspec::Search::from_specs(None, None, std::path::Path::new("")).map_err(fault)?;
     gix::diff::index(
-        old,
-        new,
+        &old,
+        &new,
         |change| -> gix::Result<_> {
             pairs.push(pair(&change));
             Ok(std::ops::ControlFlow::Continue(()))
         },
-        options,
+        Some(options),
         &mut everything,
         &mut |_, _, _, _| false,
     )

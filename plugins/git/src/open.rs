@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use gix::{Commit, ObjectId, Repository, open::Options, sec::Trust};
 use meshhost_sdk::path::absolute;
 
-use crate::failure::{fault, shortened};
+use crate::failure::fault;
 use crate::repository::Error;
 
 /// Bytes of decoded objects that are kept: trees and commits that are met again.
@@ -40,11 +40,11 @@ pub(crate) fn open(path: Option<&str>) -> Result<Repository, Error> {
     let overrides = OVERRIDES.iter().chain(OVERRIDES_OF_GUESTS).copied();
     let options = Options::isolated().with(Trust::Reduced).config_overrides(overrides);
     let mut repo = gix::open_opts(folder, options).map_err(|error| {
-        let text = shortened(&error);
-        if text.to_ascii_lowercase().contains("objectformat") || text.contains("sha256") {
-            Error::Unsupported(text)
+        // What is wrong stands in the causes, which only the long form shows.
+        if format!("{error:?}").to_ascii_lowercase().contains("objectformat") {
+            Error::Unsupported("a repository whose object names are not SHA-1".to_owned())
         } else {
-            fault(text)
+            fault(error)
         }
     })?;
     repo.object_cache_size(OBJECT_CACHE_BYTES);

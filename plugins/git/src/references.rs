@@ -2,7 +2,6 @@
 
 use gix::bstr::ByteSlice;
 use gix::refs::TargetRef;
-use gix::remote::Direction;
 use gix::{Reference as Found, Repository};
 
 use crate::describe;
@@ -37,18 +36,28 @@ pub(crate) fn branches(
         if branches.len() == limit {
             break;
         }
-        let upstream = repo.branch_remote_tracking_ref_name(name.as_ref(), Direction::Fetch);
         branches.push(Branch {
             name: name.shorten().to_str_lossy().into_owned(),
             id: id.to_string(),
             current: head.as_ref() == Some(&name),
             remote: name.as_bstr().starts_with(b"refs/remotes/"),
-            upstream: upstream
-                .and_then(Result::ok)
-                .map(|name| name.shorten().to_str_lossy().into_owned()),
+            upstream: upstream(repo, &name.shorten().to_str_lossy()),
         });
     }
     Ok(branches)
+}
+
+/// The branch that another follows, as configured. gix looks it up in trusted configuration
+/// alone; a name does no harm.
+fn upstream(repo: &Repository, branch: &str) -> Option<String> {
+    let config = repo.config_snapshot();
+    let part = |key: &str| {
+        let value = config.string(format!("branch.{branch}.{key}").as_str())?;
+        Some(value.to_str_lossy().into_owned())
+    };
+    let (remote, merge) = (part("remote")?, part("merge")?);
+    let name = merge.strip_prefix("refs/heads/").unwrap_or(&merge);
+    Some(if remote == "." { name.to_owned() } else { format!("{remote}/{name}") })
 }
 
 /// Tags by name.

@@ -18,7 +18,8 @@ fn shown(commit: &CommitInfo) -> String {
 }
 
 fn by_git(repo: &Repo, arguments: &[&str]) -> Vec<String> {
-    let output = repo.git(&[&["log", FORMAT], arguments].concat());
+    // git shortens an offset of zero.
+    let output = repo.git(&[&["log", FORMAT], arguments].concat()).replace("Z\0", "+00:00\0");
     let commits = output.split('\x01').map(str::trim).filter(|one| !one.is_empty());
     commits.map(|one| one.trim_end().to_owned()).collect()
 }

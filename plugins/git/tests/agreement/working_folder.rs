@@ -26,8 +26,13 @@ fn by_plugin(repo: &Repo) -> Vec<String> {
     for entry in state.entries {
         let (x, y) = (letter(entry.staged), letter(entry.unstaged));
         let old = entry.old_path.map(|old| format!("\0{old}")).unwrap_or_default();
-        let x = if y == '?' { '?' } else { x };
-        lines.push(format!("{x}{y} {}{old}", entry.path));
+        if y == '?' {
+            lines.push(format!("?? {}", entry.path));
+        }
+        // git has two lines for a file that left the index and is still there.
+        if y != '?' || x != ' ' {
+            lines.push(format!("{x}{} {}{old}", if y == '?' { ' ' } else { y }, entry.path));
+        }
     }
     lines.sort();
     lines
