@@ -46,6 +46,10 @@ pub const SAFE_INTEGER_MAX: u64 = (1 << 53) - 1;
 /// Most blobs that one input may name.
 pub const INPUT_BLOBS_MAX: usize = 64;
 
+/// Most bytes of host memory for the arguments of one call. A `0,` of two bytes in JSON takes
+/// twenty times that as a value.
+pub const INPUT_HOST_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 /// Most bytes of a message: WIT names in it can be very long.
 const MESSAGE_BYTES_MAX: usize = 1024;
 
@@ -56,9 +60,10 @@ const MESSAGE_BYTES_MAX: usize = 1024;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct ConvertError {
-    /// input-invalid, output-invalid, limit-output, limit-list-bytes, or what the blob store said.
+    /// input-invalid, output-invalid, limit-output, limit-list-bytes, limit-host-memory, or what
+    /// the blob store said.
     pub code: Code,
-    /// The limit, when one was reached: output or list bytes.
+    /// The limit, when one was reached: output, list bytes or host memory.
     pub limit: Option<LimitKind>,
     /// Where and what, with what was expected.
     pub message: String,
@@ -96,6 +101,17 @@ impl ConvertError {
             limit: Some(LimitKind::ListBytes),
             message: format!(
                 "{path}: {length} bytes in a list that may hold {limit}; give larger data as a blob"
+            ),
+        }
+    }
+
+    fn input_host_bytes() -> Self {
+        Self {
+            code: Code::LimitHostMemory,
+            limit: Some(LimitKind::HostMemory),
+            message: format!(
+                "the arguments take more than {INPUT_HOST_BYTES_MAX} bytes of the host's memory; \
+                 give large data as a blob"
             ),
         }
     }

@@ -11,7 +11,8 @@ use serde_json::{Map, Value};
 use wasmtime::component::{Type, Val, types::ComponentFunc};
 
 use super::{
-    BlobHandles, BlobSource, ConvertError, InputRules, UnknownInput, blob_reference,
+    BlobHandles, BlobSource, ConvertError, INPUT_HOST_BYTES_MAX, InputRules, UnknownInput,
+    blob_reference,
     describe::{expected, found, listed, nearest, quoted},
     number,
     path::Path,
@@ -27,14 +28,16 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 ///
 /// # Errors
 /// input-invalid with the place and what is expected there; limit-list-bytes when one
-/// `list<u8>` is larger than the rules allow; or what `blobs` answered.
+/// `list<u8>` is larger than the rules allow; limit-host-memory when the arguments
+/// together are; or what `blobs` answered.
 pub fn lower(
     input: &Value,
     function: &ComponentFunc,
     rules: &InputRules,
     blobs: &mut dyn BlobHandles,
 ) -> Result<Vec<Val>, ConvertError> {
-    Lowering { rules, blobs: Some(blobs) }.arguments(input, function)
+    Lowering { rules, blobs: Some(blobs), host_bytes: INPUT_HOST_BYTES_MAX }
+        .arguments(input, function)
 }
 
 /// Whether [`lower`] would make the arguments, as far as that shows before anything runs: what
@@ -47,7 +50,9 @@ pub fn check(
     function: &ComponentFunc,
     rules: &InputRules,
 ) -> Result<(), ConvertError> {
-    Lowering { rules, blobs: None }.arguments(input, function).map(|_| ())
+    Lowering { rules, blobs: None, host_bytes: INPUT_HOST_BYTES_MAX }
+        .arguments(input, function)
+        .map(|_| ())
 }
 
 /// An object whose members are taken by WIT name.
@@ -90,6 +95,8 @@ struct Lowering<'a> {
     rules: &'a InputRules,
     /// Absent when the input is only checked: then a blob becomes a value that nobody uses.
     blobs: Option<&'a mut dyn BlobHandles>,
+    /// What is left of [`INPUT_HOST_BYTES_MAX`].
+    host_bytes: usize,
 }
 
 impl Lowering<'_> {
@@ -116,7 +123,15 @@ impl Lowering<'_> {
         Ok(arguments)
     }
 
+    /// Takes the memory of `count` values before they are made.
+    fn charge(&mut self, count: usize) -> Result<(), ConvertError> {
+        let left = self.host_bytes.checked_sub(count.saturating_mul(size_of::<Val>()));
+        self.host_bytes = left.ok_or_else(ConvertError::input_host_bytes)?;
+        Ok(())
+    }
+
     fn value(&mut self, path: &Path<'_>, ty: &Type, value: &Value) -> Result<Val, ConvertError> {
+        self.charge(1)?;
         let lowered = match ty {
             Type::Bool => value.as_bool().map(Val::Bool),
             Type::String => value.as_str().map(|text| Val::String(text.to_owned())),
@@ -197,6 +212,7 @@ impl Lowering<'_> {
     ) -> Result<Val, ConvertError> {
         if matches!(element, Type::U8) {
             let bytes = self.byte_list(path, ty, value)?;
+            self.charge(bytes.len())?;
             return Ok(Val::List(bytes.into_iter().map(Val::U8).collect()));
         }
         let items = value.as_array().ok_or_else(|| mismatch(path, ty, value))?;
@@ -235,7 +251,7 @@ impl Lowering<'_> {
         } else if let Some(text) = blob_reference(value) {
             let digest = text.parse().map_err(|_| mismatch(path, ty, value))?;
             match &mut self.blobs {
-                Some(blobs) => blobs.bytes(&digest, limit)?,
+                Some(blobs) => blobs.bytes(&digest, limit).map_err(|error| error.at(path))?,
                 None => Vec::new(),
             }
         } else {
@@ -378,7 +394,10 @@ impl Lowering<'_> {
         };
         let source = source.ok_or_else(|| mismatch(path, ty, value))?;
         match &mut self.blobs {
-            Some(blobs) => blobs.lower(source, own).map(Val::Resource),
+            Some(blobs) => {
+                let handle = blobs.lower(source, own).map_err(|error| error.at(path))?;
+                Ok(Val::Resource(handle))
+            }
             None => Ok(Val::Bool(false)),
         }
     }

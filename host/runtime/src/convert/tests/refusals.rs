@@ -115,6 +115,40 @@ fn each_type_refuses_what_is_not_its_own() {
 }
 
 #[test]
+fn arguments_that_swell_in_memory_are_refused() {
+    let mut converter = Converter::new("", "func(x: list<bool>)");
+    let fits = INPUT_HOST_BYTES_MAX / size_of::<Val>() - 1;
+    converter.lower(&json!({ "x": vec![true; fits] })).unwrap();
+    let error = converter.lower(&json!({ "x": vec![true; fits + 1] })).unwrap_err();
+    assert_eq!((error.code, error.limit), (Code::LimitHostMemory, Some(LimitKind::HostMemory)));
+}
+
+#[test]
+fn what_the_blob_store_says_comes_with_its_place() {
+    let mut converter = Converter::new("", "func(x: list<list<u8>>)");
+    let unknown = json!({ "x": ["", { "blob": Digest::of(b"unknown") }] });
+    let error = converter.lower(&unknown).unwrap_err();
+    assert_eq!(
+        (error.code, error.to_string().as_str()),
+        (Code::NotFound, "x[1]: there is no such blob")
+    );
+}
+
+#[test]
+fn the_check_before_the_call_judges_as_the_call_does() {
+    let mut converter = Converter::new("", "func(x: blob, y: list<u8>)");
+    let digest = Digest::of(b"known");
+    for (input, fits) in [
+        (json!({ "x": "aGk=", "y": { "blob": digest } }), true),
+        (json!({ "x": "!", "y": "" }), false),
+        (json!({ "x": "", "y": "", "z": 1 }), false),
+    ] {
+        assert_eq!(check(&input, &converter.function, &converter.input).is_ok(), fits, "{input}");
+        assert_eq!(converter.lower(&input).is_ok(), fits, "{input}");
+    }
+}
+
+#[test]
 fn a_message_stays_short_when_wit_names_are_long() {
     let long = "a".repeat(5_000);
     let mut converter = Converter::new(
