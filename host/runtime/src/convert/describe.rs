@@ -87,8 +87,10 @@ pub(super) fn quoted(text: &str) -> String {
 /// The known name nearest to `wrong`, when it is near enough to be what was meant.
 pub(super) fn nearest<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
     let wrong: Vec<char> = wrong.chars().take(64).map(fold).collect();
-    let (distance, name) =
-        known.map(|name| (edits(&wrong, name), name)).min_by_key(|(distance, _)| *distance)?;
+    let (distance, name) = known
+        .take(COMPARED_MAX)
+        .map(|name| (edits(&wrong, name), name))
+        .min_by_key(|(distance, _)| *distance)?;
     (distance <= 1 + wrong.len() / 4).then(|| name.replace('-', "_"))
 }
 
