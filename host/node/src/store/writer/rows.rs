@@ -1,6 +1,7 @@
 //! Writing one group: one batch of statements, sent to the database at once, in one transaction.
 //! Each statement takes its rows as one JSON text, so the batch is the same for every group and
-//! is prepared once.
+//! is prepared once. No statement may visit rows other than those it changes: joins with the JSON
+//! text are left out, because SQLite may put the table on the outside.
 
 use std::sync::Arc;
 
@@ -26,9 +27,10 @@ INSERT INTO events
 INSERT INTO tree SELECT value ->> 0, value ->> 1, unhex(value ->> 2) FROM json_each(?);
 INSERT INTO correlation_heads
     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(?);
-UPDATE correlation_heads
-    SET content_hash = moved.value ->> 2, sequence = moved.value ->> 3, starts = moved.value ->> 4
-    FROM json_each(?) AS moved WHERE correlation_id = moved.value ->> 0;
+INSERT INTO correlation_heads
+    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(?) WHERE TRUE
+    ON CONFLICT DO UPDATE SET content_hash = excluded.content_hash, sequence = excluded.sequence,
+        starts = excluded.starts;
 INSERT INTO running SELECT value ->> 0, value ->> 1 FROM json_each(?);
 DELETE FROM running WHERE invocation_id IN (SELECT value FROM json_each(?));
 INSERT OR REPLACE INTO caller_days
@@ -37,7 +39,7 @@ INSERT INTO mandate_usage SELECT value ->> 0, value ->> 1 FROM json_each(?);
 INSERT OR REPLACE INTO invocation_results
     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(?);
 DELETE FROM invocation_results WHERE invocation_id IN (
-    SELECT invocation_id FROM events JOIN json_each(?) ON correlation_id = json_each.value);
+    SELECT invocation_id FROM events WHERE correlation_id IN (SELECT value FROM json_each(?)));
 UPDATE events SET event = NULL, invocation_id = NULL, event_type = NULL, capability_id = NULL
     WHERE correlation_id IN (SELECT value FROM json_each(?));
 COMMIT";
