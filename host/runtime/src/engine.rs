@@ -11,6 +11,7 @@ use std::sync::{
 
 use meshhost_core::limits::Limits;
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, TryAcquireError};
+use wasmparser::WasmFeatures;
 use wasmtime::{
     Config, Enabled, InstanceAllocationStrategy, OperatorCost, PoolingAllocationConfig,
     VariableOperatorCost, component::Component,
@@ -33,6 +34,19 @@ const TABLE_KEEP_RESIDENT_BYTES: usize = 64 * 1024;
 const WARM_SLOTS: u32 = 32;
 /// Bytes of the administrative structures of one component's instances.
 const INSTANCE_STRUCTURE_BYTES: usize = 4 * 1024 * 1024;
+
+/// Proposals that no supported toolchain emits unasked, and that have had advisories. Garbage
+/// collection, exceptions and threads are not even compiled in; they stand here all the same.
+const SWITCHED_OFF: WasmFeatures = WasmFeatures::GC
+    .union(WasmFeatures::EXCEPTIONS)
+    .union(WasmFeatures::FUNCTION_REFERENCES)
+    .union(WasmFeatures::THREADS)
+    .union(WasmFeatures::MEMORY64)
+    .union(WasmFeatures::MULTI_MEMORY)
+    .union(WasmFeatures::TAIL_CALL)
+    .union(WasmFeatures::RELAXED_SIMD)
+    .union(WasmFeatures::WIDE_ARITHMETIC)
+    .union(WasmFeatures::CUSTOM_PAGE_SIZES);
 
 /// Tables that one place in the pool holds; a component with more takes more places.
 const TABLES_PER_PLACE: u32 = 4;
@@ -80,14 +94,7 @@ fn code_settings() -> Config {
         .wasm_backtrace_max_frames(None)
         .generate_address_map(false)
         .concurrency_support(false)
-        // Threads and exceptions are not compiled in; what is compiled in is switched off here.
-        .wasm_gc(false)
-        .wasm_memory64(false)
-        .wasm_multi_memory(false)
-        .wasm_tail_call(false)
-        .wasm_relaxed_simd(false)
-        .wasm_wide_arithmetic(false)
-        .wasm_custom_page_sizes(false);
+        .wasm_features(SWITCHED_OFF, false);
     config
 }
 

@@ -194,7 +194,7 @@ async fn the_plugins_own_error_is_a_failure_with_its_data() {
             (memory (export "memory") 1) (data (i32.const 0) "\01\00\00\00\2a\00\00\00"))
         (core instance $i (instantiate $m))
         (func (export "run") (result (result u32 (error u32)))
-            (canon lift (core func $i "run") (memory $i "memory"))))"#;
+            (canon lift (core func $i "run") (memory (core memory $i "memory")))))"#;
     let executed = Fixture::new(wat).fails(Code::PluginFailure).await;
     assert_eq!(executed.outcome.refusal().unwrap().details, Some(json!(42)));
     assert_eq!(executed.trapped, None);

@@ -41,7 +41,7 @@ fn string(pointer: u32, length: u32) -> String {
                     i32.const 0))
             (core instance $i (instantiate $m))
             (func (export "run") (result string)
-                (canon lift (core func $i "run") (memory $i "memory"))))"#
+                (canon lift (core func $i "run") (memory (core memory $i "memory")))))"#
     )
 }
 
@@ -98,7 +98,7 @@ async fn a_realloc_that_calls_the_host_traps() {
             (func (export "run") (param i32 i32)))
         (core instance $i (instantiate $m (with "" (instance (export "now" (func $now))))))
         (func (export "run") (param "text" string) (canon lift (core func $i "run")
-            (memory $i "memory") (realloc (func $i "realloc")))))"#;
+            (memory (core memory $i "memory")) (realloc (core func $i "realloc")))))"#;
     let mut fixture = Fixture::new(wat);
     fixture.input = json!({ "text": "x" });
     fixture.fails(Code::Trap).await;
