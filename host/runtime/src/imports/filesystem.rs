@@ -10,6 +10,7 @@
 //! (execute bits are never set), links that lead out of a folder. `advise` does nothing.
 
 mod access;
+mod describe;
 mod failure;
 mod listing;
 mod node;
@@ -223,7 +224,7 @@ impl types::HostDescriptor for View<'_> {
         accessed: NewTimestamp,
         modified: NewTimestamp,
     ) -> FileResult<()> {
-        let times = node::timestamps(accessed, modified)?;
+        let times = describe::timestamps(accessed, modified)?;
         let is_file =
             matches!(self.table.get(&descriptor).map_err(FileError::trap)?, Descriptor::File(_));
         if is_file {
@@ -292,7 +293,7 @@ impl types::HostDescriptor for View<'_> {
 
     async fn stat(&mut self, descriptor: Resource<Descriptor>) -> FileResult<DescriptorStat> {
         let stat = self.stat_of("stat", &descriptor).await?;
-        Ok(stat.as_ref().map_or(NOTHING, node::describe))
+        Ok(stat.as_ref().map_or(NOTHING, describe::describe))
     }
 
     async fn stat_at(
@@ -305,7 +306,7 @@ impl types::HostDescriptor for View<'_> {
             return Ok(NOTHING);
         }
         let stat = self.look_at("stat-at", &descriptor, flags, path).await?;
-        Ok(node::describe(&stat))
+        Ok(describe::describe(&stat))
     }
 
     async fn set_times_at(
@@ -316,7 +317,7 @@ impl types::HostDescriptor for View<'_> {
         accessed: NewTimestamp,
         modified: NewTimestamp,
     ) -> FileResult<()> {
-        let times = node::timestamps(accessed, modified)?;
+        let times = describe::timestamps(accessed, modified)?;
         let follow = flags.contains(PathFlags::SYMLINK_FOLLOW);
         let job =
             move |directory: &Directory, path: &str| directory.set_times_at(path, follow, &times);
@@ -425,7 +426,7 @@ impl types::HostDescriptor for View<'_> {
     ) -> FileResult<MetadataHashValue> {
         let stat = self.stat_of("metadata-hash", &descriptor).await?;
         let nothing = MetadataHashValue { lower: 0, upper: 0 };
-        Ok(stat.as_ref().map_or(nothing, node::metadata_hash))
+        Ok(stat.as_ref().map_or(nothing, describe::metadata_hash))
     }
 
     async fn metadata_hash_at(
@@ -438,7 +439,7 @@ impl types::HostDescriptor for View<'_> {
             return Ok(MetadataHashValue { lower: 0, upper: 0 });
         }
         let stat = self.look_at("metadata-hash-at", &descriptor, flags, path).await?;
-        Ok(node::metadata_hash(&stat))
+        Ok(describe::metadata_hash(&stat))
     }
 
     async fn drop(&mut self, descriptor: Resource<Descriptor>) -> wasmtime::Result<()> {

@@ -9,8 +9,8 @@ use rustix::fs::Dir;
 
 use super::{
     bindings::wasi::filesystem::types::{DirectoryEntry, ErrorCode},
+    describe::kind_of,
     failure::{Denied, Failure},
-    node::kind_of,
     walk::Directory,
 };
 use crate::live::Folder;
