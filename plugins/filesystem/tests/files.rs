@@ -1,5 +1,7 @@
 //! The contract `meshhost:filesystem/files@0.1.0`, over real folders of this machine.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests stand outside of them")]
+
 use std::fs;
 use std::path::Path;
 

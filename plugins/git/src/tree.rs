@@ -26,7 +26,7 @@ pub(crate) fn components(file: &str) -> Result<Vec<&[u8]>, Error> {
     let file = file.strip_suffix('/').unwrap_or(file);
     let parts: Vec<_> = file.split('/').map(str::as_bytes).collect();
     let wrong = |part: &&[u8]| part.is_empty() || *part == b"." || *part == b"..";
-    if parts.iter().any(|part| wrong(part)) {
+    if parts.iter().any(wrong) {
         return Err(Error::Invalid(format!("{file}: a path begins at the repository's root")));
     }
     Ok(parts)

@@ -14,7 +14,7 @@ fn shown(listing: &TreeListing) -> Vec<String> {
             EntryKind::Folder => ("040000", "tree"),
             EntryKind::Submodule => ("160000", "commit"),
         };
-        let size = one.size.map_or("-".to_owned(), |size| size.to_string());
+        let size = one.size.map_or_else(|| "-".to_owned(), |size| size.to_string());
         format!("{mode} {kind} {} {size:>7}\t{}", one.id, one.path)
     };
     listing.entries.iter().map(entry).collect()

@@ -1,6 +1,6 @@
 //! The plugin's answers beside those of the `git` program, on the same repositories.
 
-#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod commits;
 mod content;
