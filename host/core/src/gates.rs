@@ -175,38 +175,37 @@ pub enum Decision {
     Skipped(Gate, Refusal),
 }
 
-/// Gates 1 and 2: the provider that is meant, of those that have the capability (the preferred
-/// one first).
+/// Gates 1 and 2: which of the providers of a capability (the one that is called first comes
+/// first) is meant, by its place.
 ///
 /// # Errors
 /// When none has it, or none in that version or from that plugin.
 pub fn resolve<'a>(
     invocation: &Invocation,
-    providers: &'a [Arc<Provider>],
-) -> Result<&'a Arc<Provider>, Refusal> {
-    if providers.is_empty() {
-        return Err(not_found(&invocation.capability));
-    }
-    let named = |provider: &&Arc<Provider>| {
-        invocation.plugin.as_ref().is_none_or(|plugin| *plugin == provider.plugin)
-    };
-    let versioned = |provider: &&Arc<Provider>| {
+    providers: impl Iterator<Item = &'a Provider>,
+) -> Result<usize, Refusal> {
+    let mut other_version = None;
+    for (index, provider) in providers.enumerate() {
+        if invocation.plugin.as_ref().is_some_and(|plugin| *plugin != provider.plugin) {
+            continue;
+        }
         let version = &provider.capability.version;
-        invocation.version.as_ref().is_none_or(|range| range.matches(version))
-    };
-    let Some(first) = providers.iter().find(named) else {
-        return Err(not_found(&invocation.capability));
-    };
-    providers.iter().filter(named).find(versioned).ok_or_else(|| {
-        let message = format!(
-            "{} is here in version {}, which the asked range does not contain",
-            first.capability.id, first.capability.version
-        );
-        Refusal::new(Code::CapabilityVersion, message)
-    })
+        if invocation.version.as_ref().is_none_or(|range| range.matches(version)) {
+            return Ok(index);
+        }
+        other_version.get_or_insert(&provider.capability);
+    }
+    let Some(other) = other_version else { return Err(not_found(&invocation.capability)) };
+    let message = format!(
+        "{} is here in version {}, which the asked range does not contain",
+        other.id, other.version
+    );
+    Err(Refusal::new(Code::CapabilityVersion, message))
 }
 
-fn not_found(capability: &CapabilityId) -> Refusal {
+/// What a caller of an unknown capability is told.
+#[must_use]
+pub fn not_found(capability: &CapabilityId) -> Refusal {
     let message = format!("no plugin here has {capability}; `meshhost capabilities` lists all");
     Refusal::new(Code::CapabilityNotFound, message)
 }

@@ -1,10 +1,29 @@
-//! The admin socket: one connection, one caller, one request at a time.
+//! The admin socket: one connection, one caller, one request at a time. The directory is 0700 and
+//! the socket 0600; still the peer's user id is asked of the kernel for each connection.
+//!
+//! A connection that ends cancels the request in progress. Connections beyond a bound are
+//! closed at once.
 
-use std::sync::Arc;
+use std::{os::unix::fs::PermissionsExt, sync::Arc};
 
-use meshhost_core::outcome::Refusal;
+use meshhost_core::{code::Code, outcome::Refusal};
+use tokio::{
+    io::AsyncReadExt,
+    net::{UnixListener, UnixStream},
+    signal::unix::{SignalKind, signal},
+    sync::Semaphore,
+    task::JoinSet,
+};
 
-use crate::node::Node;
+use crate::{
+    api::{Reply, Request},
+    entrance::Entrance,
+    node::Node,
+    sys, wire,
+};
+
+/// Connections at once; a command holds one for its duration.
+const CONNECTIONS_MAX: usize = 256;
 
 /// How `meshhost serve` runs.
 #[derive(Debug, Clone, Copy)]
@@ -13,8 +32,8 @@ pub struct ServeOptions {
     pub allow_root: bool,
 }
 
-/// Serves the node's admin socket until a signal ends it. `ready` is called once the socket
-/// accepts connections.
+/// Serves the node's admin socket until SIGINT or SIGTERM. `ready` is called once the socket
+/// accepts connections. The second signal does not wait for calls in progress.
 ///
 /// # Errors
 /// When the socket cannot be made, or the process runs as root without leave.
@@ -23,8 +42,114 @@ pub async fn serve(
     options: ServeOptions,
     ready: impl FnOnce(),
 ) -> Result<(), Refusal> {
-    let _ = (node, options);
+    if sys::user_id() == 0 && !options.allow_root {
+        return Err(Refusal::new(
+            Code::RootRefused,
+            "the node does not run as root: start it as an ordinary user, or pass --allow-root",
+        ));
+    }
+    let listener = bind(&node)?;
+    let mut interrupt = listen_for(SignalKind::interrupt())?;
+    let mut terminate = listen_for(SignalKind::terminate())?;
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut connections = JoinSet::new();
     ready();
-    std::future::ready(()).await;
+    loop {
+        tokio::select! {
+            biased;
+            // A signal goes before new work.
+            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break,
+            // Ended connections are collected before new ones are taken.
+            Some(_) = connections.join_next() => {}
+            accepted = listener.accept() => {
+                let Ok((stream, _)) = accepted else { continue };
+                let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
+                let node = Arc::clone(&node);
+                connections.spawn(async move {
+                    let _place = place;
+                    talk(&node, stream).await;
+                });
+            }
+        }
+    }
+    drop(listener);
+    remove_socket(&node);
+    tokio::select! {
+        biased;
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+        () = finish(&mut connections) => {}
+    }
+    connections.shutdown().await;
     Ok(())
+}
+
+/// How long connections may finish what they do after the first signal.
+const DRAIN: std::time::Duration = std::time::Duration::from_secs(10);
+
+async fn finish(connections: &mut JoinSet<()>) {
+    let all = async { while connections.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(DRAIN, all).await;
+}
+
+fn listen_for(kind: SignalKind) -> Result<tokio::signal::unix::Signal, Refusal> {
+    signal(kind).map_err(|_| Refusal::new(Code::HostFault, "signals cannot be received"))
+}
+
+/// The data directory's lock is held, so a socket that is there is a dead node's.
+fn bind(node: &Node) -> Result<UnixListener, Refusal> {
+    remove_socket(node);
+    let fault = |_| {
+        Refusal::new(
+            Code::HostFault,
+            "the admin socket cannot be made in the data directory; its path may be longer than \
+             the system allows",
+        )
+    };
+    let path = node.socket_path();
+    let listener = UnixListener::bind(&path).map_err(fault)?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map_err(fault)?;
+    Ok(listener)
+}
+
+fn remove_socket(node: &Node) {
+    // Absent is as good as removed; anything else shows when binding.
+    let _ = std::fs::remove_file(node.socket_path());
+}
+
+async fn talk(node: &Node, mut stream: UnixStream) {
+    let Some(entrance) = enter(&stream) else {
+        let refused = Reply::error(Code::NotAllowed, "only the node's own user may connect");
+        let _ = wire::write(&mut stream, &refused).await;
+        return;
+    };
+    loop {
+        let reply = match wire::read::<Request>(&mut stream).await {
+            Ok(Some(request)) => {
+                let mut end = [0_u8; 1];
+                tokio::select! {
+                    biased;
+                    reply = node.handle(&entrance, request) => reply,
+                    // The caller sends nothing while it waits: bytes or an end mean that it is
+                    // gone or confused, and the request is cancelled by being dropped.
+                    _ = stream.read(&mut end) => return,
+                }
+            }
+            Ok(None) => return,
+            Err(error) => {
+                let _ = wire::write(&mut stream, &Reply::Error(error.refusal())).await;
+                return;
+            }
+        };
+        if wire::write(&mut stream, &reply).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn enter(stream: &UnixStream) -> Option<Entrance> {
+    let peer = stream.peer_cred().ok()?;
+    let own = sys::user_id();
+    Entrance::socket(&sys::user_name(own), peer.uid(), own)
 }

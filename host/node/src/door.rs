@@ -1,3 +1,321 @@
-//! The one door: every call takes this way.
+//! The one door: every call, from whichever entrance, takes this way and no other.
+//!
+//! ```text
+//! entrance → gates (decide) → place → execution_started (committed) → instance → end (committed) → answer
+//! ```
+//!
+//! No call runs before its start is written, and no answer leaves before its end is. A caller
+//! that goes away drops the future: the guest is cancelled, and the end of its call is written
+//! by a task of its own.
 
+mod child;
+mod end;
 pub mod places;
+mod result;
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use meshhost_core::{
+    code::Code,
+    evidence::{
+        call::{self, Commitment, Origin},
+        canonical,
+        event::{Context, Correlation, Draft, Stamp},
+    },
+    gates::{self, Decision, Facts, Gate, Known, ServingState},
+    id::HostId,
+    invocation::Invocation,
+    outcome::{CallResult, Outcome, Refusal},
+    permit::Permit,
+    ports::{Clock, Entropy},
+};
+use meshhost_runtime::{
+    execute::{CommandInput, Executed, Execution},
+    load::Runtime,
+};
+use tokio_util::task::TaskTracker;
+
+use crate::{
+    door::{end::UnfinishedCall, result::Answer},
+    registry::{Plugin, Registry, Served},
+    store::{
+        results::Results,
+        writer::{EvidenceWriter, StartCondition},
+    },
+    sys,
+};
+
+/// A call as it comes to the door.
+#[derive(Debug)]
+pub struct Incoming {
+    /// Who calls what, with which input.
+    pub invocation: Invocation,
+    /// The caller named the invocation itself, so it may be a repetition.
+    pub id_given: bool,
+    /// Arguments and standard input of a command.
+    pub command: Option<CommandInput>,
+}
+
+/// The door.
+#[derive(Debug)]
+pub struct Door {
+    pub(crate) registry: Arc<Registry>,
+    /// The runtime calls the door for components that call others, so it is set after both exist.
+    pub(crate) runtime: OnceLock<Arc<Runtime>>,
+    pub(crate) evidence: Arc<EvidenceWriter>,
+    pub(crate) results: Results,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) host_id: HostId,
+    /// Ends that are written after their caller went away.
+    pub(crate) unfinished: TaskTracker,
+}
+
+/// What the door knows of a call from its beginning on.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) invocation: Arc<Invocation>,
+    pub(crate) context: Arc<Context>,
+    pub(crate) started_us: i64,
+    pub(crate) stamp: Stamp,
+    pub(crate) origin: Origin,
+}
+
+impl Door {
+    /// Takes one call from decision to answer.
+    pub async fn call(&self, incoming: Incoming) -> CallResult {
+        let snapshot = self.registry.snapshot();
+        let invocation = Arc::new(incoming.invocation);
+        let served = snapshot.resolve(&invocation);
+        let opened = match self.open(invocation, served.as_ref().ok()) {
+            Ok(opened) => opened,
+            Err((invocation, refusal)) => {
+                return Answer::unwritten(&invocation, refusal, self.clock.now_us());
+            }
+        };
+        let served = match served {
+            Ok(served) => served,
+            Err(refusal) => return self.refuse(&opened, None, Gate::Resolution, refusal).await,
+        };
+        match self.decide(&opened, &served, incoming.id_given).await {
+            Ok(permit) => self.run(opened, served, *permit, incoming.command).await,
+            Err(answer) => *answer,
+        }
+    }
+
+    /// Stamps the call and commits to its input.
+    fn open(
+        &self,
+        invocation: Arc<Invocation>,
+        served: Option<&Arc<Served>>,
+    ) -> Result<Opened, (Arc<Invocation>, Refusal)> {
+        let started_us = self.clock.now_us();
+        let stamp = self.stamp();
+        let canonical = match canonical::to_commit(&invocation.input) {
+            Ok(canonical) => canonical,
+            Err(_) => {
+                let message = "the input is nested too deeply to be written down";
+                return Err((invocation, Refusal::new(Code::InputInvalid, message)));
+            }
+        };
+        let capability = served.map(|served| &served.provider.capability);
+        let context = Arc::new(Context {
+            host_id: self.host_id.clone(),
+            invocation_id: invocation.invocation_id.clone(),
+            capability_id: capability
+                .map_or_else(|| invocation.capability.clone(), |capability| capability.id.clone()),
+            capability_version: capability.map(|capability| capability.version.to_string().into()),
+            correlation: Correlation {
+                causation_id: invocation.causation_id.clone(),
+                ..Correlation::new(invocation.correlation_id.clone())
+            },
+            subject: invocation.subject.clone(),
+        });
+        let origin = Origin {
+            entrance: invocation.entrance,
+            depth: invocation.depth,
+            provider: served.map(|served| served.plugin.evidence_provider()),
+            input: Some(Commitment::new(&stamp.salt, &canonical)),
+        };
+        Ok(Opened { invocation, context, started_us, stamp, origin })
+    }
+
+    /// The gates, on one snapshot.
+    async fn decide(
+        &self,
+        opened: &Opened,
+        served: &Arc<Served>,
+        id_given: bool,
+    ) -> Result<Box<Permit>, Box<CallResult>> {
+        let plugin = &served.plugin;
+        let known = if id_given {
+            match self.results.find(&opened.invocation).await {
+                Ok(Some(recorded)) => return Err(Box::new(recorded)),
+                Ok(None) => Known::New,
+                Err(_) => Known::Conflict,
+            }
+        } else {
+            Known::New
+        };
+        let state = plugin.state(&opened.invocation.subject.id, self.clock.now_us());
+        if state == ServingState::Serving
+            && let Err(refusal) = plugin.ready().await
+        {
+            return Err(Box::new(self.refuse(opened, Some(served), Gate::Enabled, refusal).await));
+        }
+        let spent = self.evidence.spent(&opened.invocation, served);
+        let facts = Facts { known, state, spent };
+        match gates::decide(&opened.invocation, &served.provider, facts, served.as_ref()) {
+            Decision::Permit(permit) => Ok(permit),
+            Decision::Denied(gate, refusal) => {
+                Err(Box::new(self.refuse(opened, Some(served), gate, refusal).await))
+            }
+            Decision::Skipped(_, refusal) => {
+                Err(Box::new(self.skip(opened, served, refusal).await))
+            }
+        }
+    }
+
+    /// From permit to answer.
+    async fn run(
+        &self,
+        opened: Opened,
+        served: Arc<Served>,
+        permit: Permit,
+        command: Option<CommandInput>,
+    ) -> CallResult {
+        let plugin = &served.plugin;
+        let patience = Duration::from_millis(permit.limits().deadline_ms);
+        // A nested call that waited for a place of its own chain would wait for itself.
+        let may_wait = !opened.invocation.chain.contains(&served.provider.plugin);
+        let _place = match plugin.places.take(may_wait, patience).await {
+            Ok(place) => place,
+            Err(refusal) => {
+                return self.refuse(&opened, Some(&served), Gate::Autonomy, refusal).await;
+            }
+        };
+        let mut evidence_ids = match self.start(&opened, &served).await {
+            Ok(ids) => ids,
+            Err(answer) => return *answer,
+        };
+        let unfinished = UnfinishedCall::new(self, &opened, served.read_only);
+        let executed = self.execute(&permit, &served, command).await;
+        let draft = end::end_draft(self, &opened, &executed);
+        let appended = self.evidence.append(vec![draft]).await;
+        unfinished.finished();
+        self.judge(&opened, plugin, &executed);
+        let outcome = match appended {
+            Ok(appended) => {
+                evidence_ids.extend(appended.event_ids);
+                executed.outcome
+            }
+            // No answer leaves before its end is written: what happened is now unknown to all.
+            Err(_) => Outcome::Indeterminate(Refusal::new(
+                Code::EvidenceUnavailable,
+                "the call ran, but its end could not be written down; look before you repeat it",
+            )),
+        };
+        let answer = Answer {
+            usage: executed.usage,
+            denied: executed.denied,
+            log: executed.log,
+            ..Answer::refused(&opened, Some(&served), outcome, evidence_ids)
+        };
+        let result = answer.complete(self.clock.now_us());
+        self.results.keep(&opened.invocation, &result).await;
+        result
+    }
+
+    /// Commits `execution_started`, unless another call with this id or the last of the budget
+    /// came first.
+    async fn start(
+        &self,
+        opened: &Opened,
+        served: &Arc<Served>,
+    ) -> Result<Vec<String>, Box<CallResult>> {
+        let run = call::Decision::Run;
+        let drafts = self.decision_drafts(opened, run);
+        let start = StartCondition::new(&opened.invocation, served.provider.budget);
+        match self.evidence.start(drafts, start).await {
+            Ok(appended) => Ok(appended.event_ids),
+            Err(error) => {
+                let refusal = error.refusal();
+                Err(Box::new(self.refuse(opened, Some(served), Gate::Autonomy, refusal).await))
+            }
+        }
+    }
+
+    async fn execute(
+        &self,
+        permit: &Permit,
+        served: &Served,
+        command: Option<CommandInput>,
+    ) -> Executed {
+        let plugin = &served.plugin;
+        match (self.runtime.get(), plugin.ready().await) {
+            (Some(runtime), Ok(loaded)) => {
+                let grants = Arc::clone(&plugin.live);
+                let execution = Execution { loaded, grants, command };
+                runtime.execute(permit, execution).await
+            }
+            _ => Executed::host_fault("the component could not be made ready"),
+        }
+    }
+
+    /// Counts a trap, or its absence, towards quarantine.
+    fn judge(&self, opened: &Opened, plugin: &Plugin, executed: &Executed) {
+        let caller = &opened.invocation.subject.id;
+        plugin.judge(caller, executed.trapped, &executed.outcome, self.clock.now_us());
+    }
+
+    /// Writes a denial and answers with it.
+    async fn refuse(
+        &self,
+        opened: &Opened,
+        served: Option<&Arc<Served>>,
+        gate: Gate,
+        refusal: Refusal,
+    ) -> CallResult {
+        tracing::debug!(gate = gate.word(), code = refusal.code.number(), "denied");
+        let decision = call::Decision::Denied(end::reason(&refusal));
+        let outcome = Outcome::Denied(refusal);
+        self.close(opened, served, decision, outcome).await
+    }
+
+    /// Writes that a plugin does not serve and answers with it.
+    async fn skip(&self, opened: &Opened, served: &Arc<Served>, refusal: Refusal) -> CallResult {
+        let decision = call::Decision::Skipped(end::reason(&refusal));
+        self.close(opened, Some(served), decision, Outcome::Skipped(refusal)).await
+    }
+
+    async fn close(
+        &self,
+        opened: &Opened,
+        served: Option<&Arc<Served>>,
+        decision: call::Decision,
+        outcome: Outcome,
+    ) -> CallResult {
+        let drafts = self.decision_drafts(opened, decision);
+        let (outcome, ids) = match self.evidence.append(drafts).await {
+            Ok(appended) => (outcome, appended.event_ids),
+            Err(error) => (Outcome::Denied(error.refusal()), Vec::new()),
+        };
+        let served = served.map(Arc::as_ref);
+        Answer::refused(opened, served, outcome, ids).complete(self.clock.now_us())
+    }
+
+    /// The safety gate passes in this release and is therefore off in the record: no
+    /// assessment is claimed that nobody made.
+    fn decision_drafts(&self, opened: &Opened, decision: call::Decision) -> Vec<Draft> {
+        let stamp = opened.stamp.clone();
+        call::decided(&opened.context, &opened.origin, decision, None, stamp, || self.stamp())
+    }
+
+    /// Id, time and salt of one event.
+    pub(crate) fn stamp(&self) -> Stamp {
+        sys::stamp(self.clock.as_ref(), self.entropy.as_ref())
+    }
+}

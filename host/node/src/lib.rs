@@ -9,6 +9,7 @@ pub mod api;
 pub mod builtin;
 pub mod cli;
 pub mod client;
+pub mod compiler;
 pub mod door;
 pub mod entrance;
 pub mod install;

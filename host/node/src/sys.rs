@@ -2,7 +2,11 @@
 
 use std::{fs::File, io::Read as _, path::PathBuf};
 
-use meshhost_core::ports::{Clock, Entropy};
+use meshhost_core::{
+    evidence::event::{Salt, Stamp, Timestamp},
+    id::InvocationId,
+    ports::{Clock, Entropy},
+};
 
 /// The machine's clock.
 #[derive(Debug, Clone, Copy, Default)]
@@ -65,6 +69,39 @@ fn name_in(database: &str, uid: u32) -> Option<String> {
     })
 }
 
+/// The process's own user id.
+#[must_use]
+pub fn user_id() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+/// A fresh UUIDv7.
+fn new_id(clock: &dyn Clock, entropy: &dyn Entropy) -> uuid::Uuid {
+    let mut random = [0_u8; 10];
+    entropy.fill(&mut random);
+    let milliseconds = u64::try_from(clock.now_us() / 1000).unwrap_or(0);
+    uuid::Builder::from_unix_timestamp_millis(milliseconds, &random).into_uuid()
+}
+
+/// A fresh invocation id.
+#[must_use]
+#[expect(clippy::expect_used, reason = "a UUID is a valid id; a test makes one")]
+pub fn new_invocation_id(clock: &dyn Clock, entropy: &dyn Entropy) -> InvocationId {
+    new_id(clock, entropy).to_string().parse().expect("a UUID is printable")
+}
+
+/// Id, time and salt of one event.
+#[must_use]
+pub fn stamp(clock: &dyn Clock, entropy: &dyn Entropy) -> Stamp {
+    let mut salt = [0_u8; 16];
+    entropy.fill(&mut salt);
+    Stamp {
+        event_id: new_id(clock, entropy).to_string(),
+        at: Timestamp::from_micros(clock.now_us()),
+        salt: Salt::new(salt),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,5 +114,14 @@ mod tests {
         assert_eq!(name_in(database, 0).as_deref(), Some("root"));
         assert_eq!(name_in(database, 7), None);
         assert_eq!(user_name(u32::MAX - 7), format!("uid-{}", u32::MAX - 7));
+    }
+
+    #[test]
+    fn ids_are_fresh_and_in_order_of_time() {
+        let one = new_invocation_id(&SystemClock, &SystemEntropy);
+        let two = new_invocation_id(&SystemClock, &SystemEntropy);
+        assert_ne!(one, two);
+        assert_eq!(one.as_str().len(), 36);
+        assert_eq!(one.as_str().as_bytes()[14], b'7');
     }
 }

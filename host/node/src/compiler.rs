@@ -1,0 +1,107 @@
+//! Compiles a component in a child process of this very binary, so that hostile bytes meet the
+//! compiler behind limits on memory, processor time, file size and wall-clock time, and a
+//! crash of the compiler is an error and not the end of the node.
+
+use std::{path::PathBuf, process::Stdio, time::Duration};
+
+use meshhost_core::{code::Code, outcome::Refusal};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    process::{Child, Command},
+    sync::Semaphore,
+};
+
+/// The hidden subcommand of the child.
+pub const SUBCOMMAND: &str = "compile-child";
+/// Bytes of machine code that are read from the child: Python's 18 MB give 39 MB.
+const CODE_BYTES_MAX: u64 = 1 << 30;
+/// Bytes of the child's error text that are read.
+const ERROR_BYTES_MAX: u64 = 4096;
+/// Compilations at once; each may take a gigabyte.
+const AT_ONCE: usize = 1;
+
+/// Starts compile children.
+#[derive(Debug)]
+pub struct Compiler {
+    program: PathBuf,
+    wall: Duration,
+    at_once: Semaphore,
+}
+
+impl Compiler {
+    /// `program` is this binary; `wall` is how long one compilation may take.
+    #[must_use]
+    pub fn new(program: PathBuf, wall: Duration) -> Self {
+        Self { program, wall, at_once: Semaphore::new(AT_ONCE) }
+    }
+
+    /// Machine code for `component`.
+    ///
+    /// # Errors
+    /// [`Code::InvalidComponent`] as the child said, [`Code::CompileLimit`] when it ran into a
+    /// limit or crashed, [`Code::HostFault`] when it could not be started.
+    pub async fn compile(&self, component: &[u8]) -> Result<Vec<u8>, Refusal> {
+        let _place = self.at_once.acquire().await.map_err(|_| fault("the compiler is closed"))?;
+        let mut child = self.start()?;
+        let outcome = tokio::time::timeout(self.wall, exchange(&mut child, component)).await;
+        let Ok(outcome) = outcome else {
+            return Err(Refusal::new(
+                Code::CompileLimit,
+                format!("compiling took longer than {} s and was ended", self.wall.as_secs()),
+            ));
+        };
+        let (code, error, status) = outcome.map_err(|_| fault("the compiler's pipes broke"))?;
+        if status.success() && !code.is_empty() {
+            return Ok(code);
+        }
+        if status.code() == Some(i32::from(meshhost_core::code::Exit::Usage as u8)) {
+            return Err(Refusal::new(Code::InvalidComponent, error));
+        }
+        Err(Refusal::new(
+            Code::CompileLimit,
+            "compiling used more memory, time or space than it may; the component was not installed",
+        ))
+    }
+
+    fn start(&self) -> Result<Child, Refusal> {
+        Command::new(&self.program)
+            .arg(SUBCOMMAND)
+            .env_clear()
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|_| fault("the compiler could not be started"))
+    }
+}
+
+async fn exchange(
+    child: &mut Child,
+    component: &[u8],
+) -> std::io::Result<(Vec<u8>, String, std::process::ExitStatus)> {
+    let missing = || std::io::Error::other("a pipe is missing");
+    let mut stdin = child.stdin.take().ok_or_else(missing)?;
+    let stdout = child.stdout.take().ok_or_else(missing)?;
+    let stderr = child.stderr.take().ok_or_else(missing)?;
+    let write = async {
+        // The child may refuse before it has read all: a closed pipe is its answer, not ours.
+        let _ = stdin.write_all(component).await;
+        drop(stdin);
+    };
+    let mut code = Vec::new();
+    let mut error = Vec::new();
+    let mut stdout = stdout.take(CODE_BYTES_MAX);
+    let mut stderr = stderr.take(ERROR_BYTES_MAX);
+    let ((), read, said) =
+        tokio::join!(write, stdout.read_to_end(&mut code), stderr.read_to_end(&mut error));
+    read?;
+    said?;
+    let status = child.wait().await?;
+    Ok((code, String::from_utf8_lossy(&error).trim().to_owned(), status))
+}
+
+fn fault(message: &str) -> Refusal {
+    Refusal::new(Code::HostFault, message)
+}

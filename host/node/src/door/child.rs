@@ -1,0 +1,94 @@
+//! A component that calls another capability comes to the same door, on behalf of its own
+//! caller: rights only narrow, depth only grows, time only shrinks.
+
+use std::sync::{Arc, Weak};
+
+use async_trait::async_trait;
+use meshhost_core::{
+    code::Code,
+    id::{CapabilityId, PluginName},
+    invocation::{EntranceKind, Invocation, Mode, Subject},
+    outcome::{CallResult, Refusal},
+    ports::Invoker,
+};
+use serde_json::Value;
+
+use super::{Door, Incoming, result::Answer};
+use crate::sys;
+
+/// The door, as components reach it. It holds no door alive.
+#[derive(Debug, Clone, Default)]
+pub struct ChildEntrance(Weak<Door>);
+
+impl ChildEntrance {
+    /// Leads to `door`.
+    #[must_use]
+    pub const fn new(door: Weak<Door>) -> Self {
+        Self(door)
+    }
+}
+
+#[async_trait]
+impl Invoker for ChildEntrance {
+    async fn invoke(
+        &self,
+        parent: Arc<Invocation>,
+        plugin: PluginName,
+        capability: CapabilityId,
+        input: Value,
+        remaining_ms: u64,
+    ) -> CallResult {
+        let Some(door) = self.0.upgrade() else {
+            let refusal = Refusal::new(Code::Busy, "the node is closing");
+            return Answer::unwritten(&parent, refusal, 0);
+        };
+        door.call_child(&parent, plugin, capability, input, remaining_ms).await
+    }
+}
+
+impl Door {
+    /// A call from inside `plugin`, which runs `parent`.
+    async fn call_child(
+        &self,
+        parent: &Arc<Invocation>,
+        plugin: PluginName,
+        capability: CapabilityId,
+        input: Value,
+        remaining_ms: u64,
+    ) -> CallResult {
+        let rules = self.registry.snapshot().call_rules(&plugin);
+        let mut scope = parent.scope.clone();
+        scope.through.push(rules);
+        let mut chain = parent.chain.clone();
+        chain.push(plugin.clone());
+        let invocation = Invocation {
+            invocation_id: sys::new_invocation_id(self.clock.as_ref(), self.entropy.as_ref()),
+            correlation_id: parent.correlation_id.clone(),
+            causation_id: Some(parent.invocation_id.clone()),
+            capability,
+            version: None,
+            plugin: None,
+            subject: on_behalf(&plugin, &parent.subject),
+            entrance: EntranceKind::Component,
+            scope,
+            mode: Mode::Sync,
+            input,
+            timeout_ms: Some(remaining_ms),
+            depth: parent.depth.saturating_add(1),
+            chain,
+        };
+        let call = Incoming { invocation, id_given: false, command: None };
+        // The future of a call holds the future of the call inside it: boxed, or it had no size.
+        Box::pin(self.call(call)).await
+    }
+}
+
+/// The plugin, with its own caller: both stand in evidence.
+fn on_behalf(plugin: &PluginName, caller: &Subject) -> Subject {
+    let outermost = caller.id.rsplit_once(" for ").map_or(caller.id.as_str(), |(_, caller)| caller);
+    Subject {
+        id: format!("plugin:{plugin} for {outermost}"),
+        kind: "plugin".to_owned(),
+        verified: true,
+    }
+}

@@ -1,0 +1,116 @@
+//! The end of a call that ran: what its evidence says, also when nobody waits for it any more.
+
+use std::sync::Arc;
+
+use meshhost_core::{
+    code::Code,
+    evidence::{
+        call::{Commitment, End, ended},
+        canonical,
+        event::{Draft, Reason},
+    },
+    limits::Usage,
+    outcome::{Outcome, OutcomeKind, Refusal},
+};
+use meshhost_runtime::execute::Executed;
+use tokio_util::task::TaskTracker;
+
+use super::{Door, Opened};
+use crate::store::writer::EvidenceWriter;
+
+/// A started call whose end is not written yet. Dropping it (the caller went away, the future
+/// was dropped) writes that end from a task of its own.
+#[derive(Debug)]
+pub(crate) struct UnfinishedCall {
+    waiting: Option<Waiting>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    draft: Draft,
+    evidence: Arc<EvidenceWriter>,
+    tasks: TaskTracker,
+}
+
+impl UnfinishedCall {
+    /// From here on the end of the call is written, whatever happens.
+    pub(crate) fn new(door: &Door, opened: &Opened, read_only: bool) -> Self {
+        // Without a word from the guest it is unknown how far a writing call came.
+        let (outcome, code) = if read_only {
+            (OutcomeKind::Failure, Code::Cancelled)
+        } else {
+            (OutcomeKind::Indeterminate, Code::Indeterminate)
+        };
+        let end = End {
+            outcome,
+            reason: Some(Reason::new(code)),
+            usage: Usage::default(),
+            output: None,
+            output_valid: true,
+            denied: &[],
+            guest_text_bytes: 0,
+        };
+        let draft = ended(&opened.context, door.stamp(), end);
+        let waiting =
+            Waiting { draft, evidence: Arc::clone(&door.evidence), tasks: door.unfinished.clone() };
+        Self { waiting: Some(waiting) }
+    }
+
+    /// The guest ended by itself; its end is written by the caller.
+    pub(crate) fn finished(mut self) {
+        self.waiting = None;
+    }
+}
+
+impl Drop for UnfinishedCall {
+    fn drop(&mut self) {
+        if let Some(Waiting { draft, evidence, tasks }) = self.waiting.take() {
+            tasks.spawn(async move {
+                if evidence.append(vec![draft]).await.is_err() {
+                    tracing::error!("the end of a cancelled call could not be written");
+                }
+            });
+        }
+    }
+}
+
+/// The event that ends a call, and what its caller is told.
+pub(crate) fn end_draft(door: &Door, opened: &Opened, executed: &Executed) -> Draft {
+    let stamp = door.stamp();
+    let output = match &executed.outcome {
+        Outcome::Success(value) => canonical::to_commit(value).ok(),
+        _ => None,
+    };
+    let refusal = executed.outcome.refusal();
+    let end = End {
+        outcome: executed.outcome.kind(),
+        reason: refusal.map(reason),
+        usage: executed.usage,
+        output: output.map(|text| Commitment::new(&stamp.salt, &text)),
+        output_valid: refusal.is_none_or(|refusal| refusal.code != Code::OutputInvalid),
+        denied: &executed.denied,
+        guest_text_bytes: refusal.map_or(0, guest_text_bytes),
+    };
+    ended(&opened.context, stamp, end)
+}
+
+/// Codes whose message or details carry the guest's own words.
+fn guest_text_bytes(refusal: &Refusal) -> u64 {
+    let details = refusal.details.as_ref().map_or(0, |details| details.to_string().len());
+    match refusal.code {
+        Code::PluginFailure | Code::Trap => u64::try_from(details).unwrap_or(u64::MAX),
+        _ => 0,
+    }
+}
+
+/// A refusal as evidence says it.
+pub(crate) fn reason(refusal: &Refusal) -> Reason {
+    let invariant_id = refusal
+        .details
+        .as_ref()
+        .filter(|_| refusal.code == Code::InvariantFailed)
+        .and_then(|details| details.get("invariant"))
+        .and_then(|id| id.as_str())
+        .map(str::to_owned);
+    Reason { invariant_id, retry_after_ms: refusal.retry_after_ms, ..Reason::new(refusal.code) }
+}

@@ -1,0 +1,164 @@
+//! Calls asked for by a command: made into invocations and taken to the door.
+
+use meshhost_core::{
+    code::Code,
+    id::{CorrelationId, InvocationId},
+    invocation::{Invocation, Mode},
+    outcome::{CallResult, DeniedAccess, Outcome, Refusal},
+};
+use meshhost_runtime::execute::CommandInput;
+
+use crate::{
+    api::{CallReply, CallRequest, DeniedView},
+    door::{Door, Incoming},
+    entrance::Entrance,
+    store::blobs::Blobs,
+    sys,
+};
+
+/// Bytes of standard input that a command may get at once.
+const STDIN_BYTES_MAX: u64 = 8 * 1024 * 1024;
+/// Arguments of a command, and bytes of all of them.
+const ARGUMENTS_MAX: usize = 1024;
+const ARGUMENT_BYTES_MAX: usize = 128 * 1024;
+
+/// Makes one call and says how it ended.
+pub(super) async fn call(
+    door: &Door,
+    blobs: &Blobs,
+    entrance: &Entrance,
+    request: CallRequest,
+) -> Result<CallReply, Refusal> {
+    let command = command(blobs, &request).await?;
+    let id_given = request.invocation_id.is_some();
+    let invocation = invocation(door, entrance, request)?;
+    let incoming = Incoming { invocation, id_given, command };
+    Ok(reply(door.call(incoming).await))
+}
+
+fn invocation(
+    door: &Door,
+    entrance: &Entrance,
+    request: CallRequest,
+) -> Result<Invocation, Refusal> {
+    let fresh = sys::new_invocation_id(door.clock.as_ref(), door.entropy.as_ref());
+    let invocation_id = request.invocation_id.unwrap_or(fresh);
+    let correlation_id = match request.correlation_id {
+        Some(correlation_id) => correlation_id,
+        None => own_correlation(&invocation_id)?,
+    };
+    Ok(Invocation {
+        invocation_id,
+        correlation_id,
+        causation_id: None,
+        capability: request.capability,
+        version: request.version,
+        plugin: request.plugin,
+        subject: entrance.subject().clone(),
+        entrance: entrance.kind(),
+        scope: entrance.scope().clone(),
+        mode: Mode::Sync,
+        input: request.input,
+        timeout_ms: request.timeout_ms,
+        depth: 1,
+        chain: Vec::new(),
+    })
+}
+
+/// A call that belongs to nothing else is a piece of work of its own.
+fn own_correlation(invocation_id: &InvocationId) -> Result<CorrelationId, Refusal> {
+    invocation_id
+        .as_str()
+        .parse()
+        .map_err(|_| Refusal::new(Code::HostFault, "an invocation id is no correlation id"))
+}
+
+async fn command(blobs: &Blobs, request: &CallRequest) -> Result<Option<CommandInput>, Refusal> {
+    let argument_bytes: usize = request.arguments.iter().map(String::len).sum();
+    if request.arguments.len() > ARGUMENTS_MAX || argument_bytes > ARGUMENT_BYTES_MAX {
+        let message = format!(
+            "a command gets at most {ARGUMENTS_MAX} arguments with {ARGUMENT_BYTES_MAX} bytes"
+        );
+        return Err(Refusal::new(Code::InputInvalid, message));
+    }
+    if request.arguments.is_empty() && request.stdin.is_none() {
+        return Ok(None);
+    }
+    let stdin = match &request.stdin {
+        Some(digest) => blobs.read_whole(digest, STDIN_BYTES_MAX).await?,
+        None => Vec::new(),
+    };
+    Ok(Some(CommandInput { arguments: request.arguments.clone(), stdin }))
+}
+
+/// A result as it travels to the command line.
+fn reply(result: CallResult) -> CallReply {
+    let plugin = result.plugin.as_deref();
+    let denied = result.denied.iter().map(|access| denied_view(plugin, access)).collect();
+    let outcome = result.outcome.kind();
+    let (data, error) = match result.outcome {
+        Outcome::Success(data) => (Some(data), None),
+        Outcome::Failure(refusal)
+        | Outcome::Denied(refusal)
+        | Outcome::Skipped(refusal)
+        | Outcome::Indeterminate(refusal) => (None, Some(refusal)),
+    };
+    CallReply {
+        invocation_id: result.invocation_id,
+        correlation_id: result.correlation_id,
+        capability_id: result.capability_id,
+        capability_version: result.capability_version,
+        plugin: result.plugin,
+        outcome,
+        success: data.is_some(),
+        data,
+        error,
+        denied,
+        log: result.log,
+        evidence_ids: result.evidence_ids,
+        usage: result.usage,
+        started_at: result.started_at,
+        completed_at: result.completed_at,
+        replayed: result.replayed,
+    }
+}
+
+/// What was denied, with the command that would grant it.
+fn denied_view(plugin: Option<&str>, access: &DeniedAccess) -> DeniedView {
+    let command = plugin.zip(access.permission.as_deref()).map(|(plugin, permission)| {
+        format!("meshhost plugin grant {plugin} {}", shell_word(permission))
+    });
+    DeniedView { access: access.clone(), command }
+}
+
+/// `text` as one word for a POSIX shell. Guests choose part of it: everything but plain
+/// characters is quoted.
+pub(crate) fn shell_word(text: &str) -> String {
+    let plain = |byte: u8| {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'.' | b'_' | b'-' | b'=' | b':' | b'+')
+    };
+    if !text.is_empty() && text.bytes().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_granting_command_cannot_be_made_to_do_anything_else() {
+        let table = [
+            ("fs:ro=/home/me/notes", "fs:ro=/home/me/notes"),
+            ("fs:ro=/a b", "'fs:ro=/a b'"),
+            ("fs:ro=/x; rm -rf ~", "'fs:ro=/x; rm -rf ~'"),
+            ("fs:ro=/it's", r"'fs:ro=/it'\''s'"),
+            ("$(id)", "'$(id)'"),
+            ("", "''"),
+        ];
+        for (text, word) in table {
+            assert_eq!(shell_word(text), word);
+        }
+    }
+}

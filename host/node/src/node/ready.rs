@@ -1,0 +1,80 @@
+//! Makes an installed component ready to be called: from the cache of compiled code, or by
+//! compiling it again when the cache has nothing that passes its checks.
+
+use std::{path::PathBuf, sync::Arc};
+
+use meshhost_core::{code::Code, id::Digest, outcome::Refusal};
+use meshhost_runtime::{
+    cache::CodeCache,
+    load::{Loaded, Runtime},
+};
+
+use crate::compiler::Compiler;
+
+/// What it takes to make a component ready.
+#[derive(Debug)]
+pub struct Readiness {
+    runtime: Arc<Runtime>,
+    cache: CodeCache,
+    compiler: Compiler,
+    components: PathBuf,
+}
+
+impl Readiness {
+    /// `components` is the folder of installed components.
+    #[must_use]
+    pub const fn new(
+        runtime: Arc<Runtime>,
+        cache: CodeCache,
+        compiler: Compiler,
+        components: PathBuf,
+    ) -> Self {
+        Self { runtime, cache, compiler, components }
+    }
+
+    /// The component with this digest.
+    ///
+    /// # Errors
+    /// When its bytes are gone or are not what was installed, or it cannot be compiled or linked.
+    pub async fn ready(&self, component: &Digest) -> Result<Arc<Loaded>, Refusal> {
+        if let Some(loaded) = self.load(component)? {
+            return Ok(loaded);
+        }
+        let path = self.components.join(format!("{}.wasm", component.to_hex()));
+        let bytes = tokio::fs::read(path).await.map_err(|_| {
+            Refusal::new(Code::StoreFault, "the installed component cannot be read; install it again")
+        })?;
+        if Digest::of(&bytes) != *component {
+            let message = "the installed component was changed on disk; install it again";
+            return Err(Refusal::new(Code::StoreFault, message));
+        }
+        self.ready_from(component, &bytes).await
+    }
+
+    /// The component with these bytes, compiled if need be.
+    ///
+    /// # Errors
+    /// When it cannot be compiled or linked, or the cache cannot be written.
+    pub async fn ready_from(
+        &self,
+        component: &Digest,
+        bytes: &[u8],
+    ) -> Result<Arc<Loaded>, Refusal> {
+        if let Some(loaded) = self.load(component)? {
+            return Ok(loaded);
+        }
+        let code = self.compiler.compile(bytes).await?;
+        self.cache.put(component, &code).map_err(|_| {
+            Refusal::new(Code::StoreFault, "the compiled code could not be written; is the disk full?")
+        })?;
+        self.load(component)?.ok_or_else(|| {
+            Refusal::new(Code::HostFault, "the compiled code does not pass its own checks")
+        })
+    }
+
+    fn load(&self, component: &Digest) -> Result<Option<Arc<Loaded>>, Refusal> {
+        self.runtime
+            .load(component, &self.cache)
+            .map_err(|error| Refusal::new(error.code, error.message))
+    }
+}
