@@ -30,9 +30,10 @@ use meshhost_core::{
     invocation::Invocation,
     outcome::{CallResult, Outcome, Refusal},
     permit::Permit,
-    ports::{Clock, Entropy},
+    ports::{BlobStore, Clock, Entropy},
 };
 use meshhost_runtime::{
+    convert::referenced_blobs,
     execute::{CommandInput, Executed, Execution},
     load::Runtime,
 };
@@ -42,6 +43,7 @@ use crate::{
     door::{end::UnfinishedCall, result::Answer},
     registry::{Plugin, Registry, Served},
     store::{
+        blobs::Blobs,
         results::Results,
         writer::{EvidenceWriter, StartCondition},
     },
@@ -65,8 +67,9 @@ pub struct Door {
     pub(crate) registry: Arc<Registry>,
     /// The runtime calls the door for components that call others, so it is set after both exist.
     pub(crate) runtime: OnceLock<Arc<Runtime>>,
-    pub(crate) evidence: Arc<EvidenceWriter>,
+    pub(crate) evidence: EvidenceWriter,
     pub(crate) results: Results,
+    pub(crate) blobs: Blobs,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) host_id: HostId,
@@ -101,7 +104,9 @@ impl Door {
             Err(refusal) => return self.refuse(&opened, None, Gate::Resolution, refusal).await,
         };
         match self.decide(&opened, &served, incoming.id_given).await {
-            Ok(permit) => self.run(opened, served, *permit, incoming.command).await,
+            Ok(permit) => {
+                self.run(opened, served, *permit, incoming.id_given, incoming.command).await
+            },
             Err(answer) => *answer,
         }
     }
@@ -166,7 +171,7 @@ impl Door {
         {
             return Err(Box::new(self.refuse(opened, Some(served), Gate::Enabled, refusal).await));
         }
-        let spent = self.evidence.spent(&opened.invocation, served);
+        let spent = self.evidence.spent(&opened.invocation, opened.started_us);
         let facts = Facts { known, state, spent };
         match gates::decide(&opened.invocation, &served.provider, facts, served.as_ref()) {
             Decision::Permit(permit) => Ok(permit),
@@ -185,6 +190,7 @@ impl Door {
         opened: Opened,
         served: Arc<Served>,
         permit: Permit,
+        id_given: bool,
         command: Option<CommandInput>,
     ) -> CallResult {
         let plugin = &served.plugin;
@@ -201,31 +207,27 @@ impl Door {
             Ok(ids) => ids,
             Err(answer) => return *answer,
         };
-        let unfinished = UnfinishedCall::new(self, &opened, served.read_only);
+        let unfinished = UnfinishedCall::new(self, &opened, served.rules.read_only);
         let executed = self.execute(&permit, &served, command).await;
-        let draft = end::end_draft(self, &opened, &executed);
-        let appended = self.evidence.append(vec![draft]).await;
-        unfinished.finished();
         self.judge(&opened, plugin, &executed);
-        let outcome = match appended {
-            Ok(appended) => {
-                evidence_ids.extend(appended.event_ids);
-                executed.outcome
-            }
-            // No answer leaves before its end is written: what happened is now unknown to all.
-            Err(_) => Outcome::Indeterminate(Refusal::new(
-                Code::EvidenceUnavailable,
-                "the call ran, but its end could not be written down; look before you repeat it",
-            )),
-        };
+        let draft = end::end_draft(self, &opened, &executed);
+        evidence_ids.push(draft.stamp.event_id.clone());
         let answer = Answer {
             usage: executed.usage,
             denied: executed.denied,
             log: executed.log,
-            ..Answer::refused(&opened, Some(&served), outcome, evidence_ids)
+            ..Answer::refused(&opened, Some(&served), executed.outcome, evidence_ids)
         };
-        let result = answer.complete(self.clock.now_us());
-        self.results.keep(&opened.invocation, &result).await;
+        let mut result = answer.complete(self.clock.now_us());
+        let kept = id_given.then(|| self.results.prepare(&opened.invocation, &result)).flatten();
+        if self.evidence.append_with_result(vec![draft], kept).await.is_err() {
+            // No answer leaves before its end is written: what happened is now unknown to all.
+            result.outcome = Outcome::Indeterminate(Refusal::new(
+                Code::EvidenceUnavailable,
+                "the call ran, but its end could not be written down; look before you repeat it",
+            ));
+        }
+        unfinished.finished();
         result
     }
 
@@ -258,10 +260,24 @@ impl Door {
         match (self.runtime.get(), plugin.ready().await) {
             (Some(runtime), Ok(loaded)) => {
                 let grants = Arc::clone(&plugin.live);
-                let execution = Execution { loaded, grants, command };
-                runtime.execute(permit, execution).await
+                let blobs = self.blobs.for_call();
+                let store = Arc::clone(&blobs) as Arc<dyn BlobStore>;
+                let execution = Execution { loaded, grants, blobs: store, command };
+                let executed = runtime.execute(permit, execution).await;
+                self.keep_blobs(&executed.outcome).await;
+                executed
             }
             _ => Executed::host_fault("the component could not be made ready"),
+        }
+    }
+
+    /// Blobs that an answer names outlive their call, so that the caller can fetch them.
+    async fn keep_blobs(&self, outcome: &Outcome) {
+        let Outcome::Success(output) = outcome else { return };
+        for digest in referenced_blobs(output).unwrap_or_default() {
+            if self.blobs.keep(&digest).await.is_err() {
+                tracing::warn!(%digest, "a blob of an answer could not be kept");
+            }
         }
     }
 

@@ -1,1 +1,184 @@
 //! What a component asks, what the operator agrees to, and what follows from it.
+//!
+//! [`candidate`] reads bytes once and says what they are; [`consent`] turns the operator's words into
+//! grants; [`review`] is what a person is shown; [`assemble`] makes the plugin that calls see; this module
+//! commits: compiled code, files, evidence, record, registry, in that order, so that a crash at
+//! any point leaves what was there before.
+
+pub mod assemble;
+mod candidate;
+mod change;
+mod consent;
+mod files;
+mod lifecycle;
+pub mod review;
+
+use std::{path::PathBuf, sync::Arc};
+
+use meshhost_core::{
+    code::Code,
+    evidence::event::EventType,
+    grant::{Ceiling, GrantFile},
+    id::{HostId, PluginName},
+    outcome::Refusal,
+    ports::{Clock, Entropy},
+};
+use meshhost_runtime::live::Excluded;
+use tokio::sync::Mutex;
+
+use crate::{
+    api::{Consent, Reply, Source},
+    entrance::Entrance,
+    install::candidate::Candidate,
+    node::ready::Readiness,
+    registry::{Plugin, Registry},
+    store::{
+        plugins::{PluginRecord, Plugins},
+        writer::EvidenceWriter,
+    },
+};
+
+/// Installs and changes plugins; one change at a time.
+#[derive(Debug)]
+pub struct Installer {
+    /// What calls see.
+    pub registry: Arc<Registry>,
+    /// What is kept.
+    pub plugins: Plugins,
+    /// Where changes are written down.
+    pub evidence: EvidenceWriter,
+    /// Makes components ready.
+    pub readiness: Arc<Readiness>,
+    /// The most that anything may be granted.
+    pub ceiling: Ceiling,
+    /// What no granted folder may reach.
+    pub excluded: Arc<[Excluded]>,
+    /// Where components, grants and overlays lie.
+    pub folders: Folders,
+    /// This node in evidence.
+    pub host_id: HostId,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// Random numbers.
+    pub entropy: Arc<dyn Entropy>,
+    /// Held during each change.
+    pub changing: Mutex<()>,
+}
+
+/// Folders inside the data directory.
+#[derive(Debug, Clone)]
+pub struct Folders {
+    /// Components by digest.
+    pub components: PathBuf,
+    /// One grant file a plugin.
+    pub grants: PathBuf,
+    /// The operator's overlays, one file a plugin, written by hand.
+    pub overlays: PathBuf,
+}
+
+impl Installer {
+    /// What a component is and would ask.
+    ///
+    /// # Errors
+    /// When it is no component, or its manifest is not right.
+    pub async fn inspect(
+        &self,
+        source: &Source,
+        name: Option<PluginName>,
+    ) -> Result<Reply, Refusal> {
+        let candidate = candidate::read(source, name).await?;
+        let grants = GrantFile::empty(candidate.name.clone(), candidate.consent);
+        Ok(Reply::Review(Box::new(self.review(&candidate, &grants, Vec::new()))))
+    }
+
+    /// Installs, or says what consent is needed.
+    ///
+    /// # Errors
+    /// When it cannot be installed; the refusal is evidence.
+    pub async fn install(
+        &self,
+        entrance: &Entrance,
+        source: &Source,
+        name: Option<PluginName>,
+        consent: &Consent,
+    ) -> Result<Reply, Refusal> {
+        let _changing = self.changing.lock().await;
+        let installed = self.try_install(entrance, source, name, consent).await;
+        if let Err(refusal) = &installed {
+            self.reject(entrance, refusal).await?;
+        }
+        installed
+    }
+
+    async fn try_install(
+        &self,
+        entrance: &Entrance,
+        source: &Source,
+        name: Option<PluginName>,
+        consent: &Consent,
+    ) -> Result<Reply, Refusal> {
+        let candidate = candidate::read(source, name).await?;
+        let snapshot = self.registry.snapshot();
+        if let Some(existing) = snapshot.plugin(&candidate.name) {
+            return Err(exists(existing, &candidate));
+        }
+        candidate.check_names(&snapshot)?;
+        let grants = self.agreed(&candidate, None, consent)?;
+        let Some(grants) = grants else {
+            let nothing = GrantFile::empty(candidate.name.clone(), candidate.consent);
+            return Ok(Reply::Review(Box::new(self.review(&candidate, &nothing, Vec::new()))));
+        };
+        self.readiness.ready_from(&candidate.inspection.digest, &candidate.bytes).await?;
+        files::write_component(&self.folders.components, &candidate)?;
+        let record = PluginRecord {
+            name: candidate.name.clone(),
+            current: candidate.version(&grants),
+            staged: None,
+            previous: None,
+            enabled: true,
+            installed: u64::try_from(self.clock.now_us()).unwrap_or(0),
+        };
+        let plugin = self.assemble(record, grants, None)?;
+        let facts = lifecycle::installed(&candidate, &plugin);
+        self.commit(entrance, EventType::PluginInstalled, facts, &plugin).await?;
+        Ok(Reply::Plugin(Box::new(review::plugin_view(&plugin, self.clock.now_us()))))
+    }
+
+    /// Writes evidence, the grant file and the record, then lets calls see the plugin.
+    async fn commit(
+        &self,
+        entrance: &Entrance,
+        event: EventType,
+        facts: meshhost_core::evidence::fact::Facts,
+        plugin: &Arc<Plugin>,
+    ) -> Result<(), Refusal> {
+        self.record(entrance, event, facts).await?;
+        files::write_grants(&self.folders.grants, &plugin.grants)?;
+        self.plugins.save_plugin(&plugin.record).await.map_err(|error| error.refusal())?;
+        let snapshot = self.registry.snapshot();
+        self.registry.replace(snapshot.with(Arc::clone(plugin)));
+        Ok(())
+    }
+
+    /// An installed plugin.
+    fn installed(&self, name: &PluginName) -> Result<Arc<Plugin>, Refusal> {
+        self.registry.snapshot().plugin(name).cloned().ok_or_else(|| {
+            let message =
+                format!("no plugin {name} is installed; `meshhost plugin list` shows all");
+            Refusal::new(Code::NotFound, message)
+        })
+    }
+}
+
+fn exists(existing: &Plugin, candidate: &Candidate) -> Refusal {
+    let name = &candidate.name;
+    let message = if existing.record.current.component == candidate.inspection.digest {
+        format!("{name} is installed already, with these very bytes")
+    } else {
+        format!(
+            "a plugin {name} is installed with other bytes; `meshhost plugin update {name} FILE` \
+             replaces it, --name installs beside it"
+        )
+    };
+    Refusal::new(Code::PluginExists, message)
+}

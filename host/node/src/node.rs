@@ -1,13 +1,38 @@
 //! The composition root: opens the data directory, makes the parts in the order in which they
 //! need each other, and answers requests.
 
-use std::path::PathBuf;
+mod audit;
+pub(crate) mod calls;
+pub mod ready;
+mod run;
+mod status;
 
-use meshhost_core::{code::Code, outcome::Refusal};
+use std::{
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+};
+
+use meshhost_core::{code::Code, config::Config, outcome::Refusal, ports::Clock};
+use meshhost_runtime::{
+    cache::CodeCache,
+    load::{Ports, Runtime, RuntimeConfig},
+};
+use tokio_util::task::TaskTracker;
 
 use crate::{
     api::{Reply, Request},
+    compiler::Compiler,
+    door::{Door, child::ChildEntrance},
     entrance::Entrance,
+    install::{Folders, Installer, review},
+    node::ready::Readiness,
+    registry::Registry,
+    store::{
+        Store,
+        directory::{Access, DataDirectory},
+        keys::Purpose,
+    },
+    sys::{self, SystemClock, SystemEntropy},
 };
 
 /// How a node is opened.
@@ -17,12 +42,19 @@ pub struct Options {
     pub data: PathBuf,
     /// The configuration file; absent means `meshhost.toml` in the data directory, if it exists.
     pub config: Option<PathBuf>,
+    /// Whether it serves, or works for one command.
+    pub access: Access,
 }
 
 /// An open node.
 #[derive(Debug)]
 pub struct Node {
-    options: Options,
+    store: Store,
+    config: Config,
+    registry: Arc<Registry>,
+    door: Arc<Door>,
+    installer: Installer,
+    clock: Arc<dyn Clock>,
 }
 
 impl Node {
@@ -31,19 +63,201 @@ impl Node {
     /// # Errors
     /// When the directory is not right, in use or newer, or the configuration is wrong.
     pub async fn open(options: Options) -> Result<Self, Refusal> {
-        std::future::ready(()).await;
-        Ok(Self { options })
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let entropy = Arc::new(SystemEntropy);
+        // The lock comes first: everything after it may write.
+        let directory = DataDirectory::open(&options.data, options.access)
+            .await
+            .map_err(|error| error.refusal())?;
+        let config = configuration(&options, &directory)?;
+        let store = Store::open(directory, &config, Arc::clone(&clock), entropy.clone())
+            .await
+            .map_err(|error| error.refusal())?;
+        let registry = Arc::new(Registry::default());
+        // The door stands before the runtime, which calls it for components that call others.
+        let door = Arc::new(Door {
+            registry: Arc::clone(&registry),
+            runtime: OnceLock::new(),
+            evidence: store.evidence.clone(),
+            results: store.results.clone(),
+            blobs: store.blobs.clone(),
+            clock: Arc::clone(&clock),
+            entropy: entropy.clone(),
+            host_id: store.keys.host_id().clone(),
+            unfinished: TaskTracker::new(),
+        });
+        let ports = Ports {
+            key_values: Arc::new(store.key_values.clone()),
+            invoker: Arc::new(ChildEntrance::new(Arc::downgrade(&door))),
+            clock: Arc::clone(&clock),
+            entropy: entropy.clone(),
+        };
+        let sizes = RuntimeConfig {
+            instances: config.concurrency,
+            file_threads: config.file_threads,
+        };
+        let runtime = Runtime::new(sizes, ports)
+            .map_err(|error| Refusal::new(error.code, error.message))?;
+        let readiness = Arc::new(readiness(&store, &config, Arc::clone(&runtime))?);
+        if door.runtime.set(runtime).is_err() {
+            return Err(Refusal::new(Code::HostFault, "the door has a runtime already"));
+        }
+        let installer = Installer {
+            registry: Arc::clone(&registry),
+            plugins: store.plugins.clone(),
+            evidence: store.evidence.clone(),
+            readiness,
+            ceiling: config.ceiling,
+            excluded: store.excluded().map_err(|error| error.refusal())?.into(),
+            folders: Folders {
+                components: store.directory.components(),
+                grants: store.directory.grants(),
+                overlays: store.directory.overlays(),
+            },
+            host_id: store.keys.host_id().clone(),
+            clock: Arc::clone(&clock),
+            entropy,
+            changing: tokio::sync::Mutex::new(()),
+        };
+        // Calls see plugins only when everything that they need is there.
+        installer.restore().await?;
+        Ok(Self { store, config, registry, door, installer, clock })
+    }
+
+    /// Where the admin socket is.
+    #[must_use]
+    pub fn socket_path(&self) -> PathBuf {
+        self.store.directory.socket()
     }
 
     /// Answers one request. Dropping the future cancels a call in progress.
     pub async fn handle(&self, entrance: &Entrance, request: Request) -> Reply {
-        let _ = (entrance, request, &self.options);
-        std::future::ready(()).await;
-        Reply::error(Code::HostFault, "not built yet")
+        let answer = match &request {
+            Request::Call(_) | Request::Run { .. } => self.call(entrance, request).await,
+            _ if !entrance.administers() => {
+                Err(Refusal::new(Code::NotAllowed, "this caller may call, and nothing else"))
+            }
+            Request::PutBlob { .. } | Request::GetBlob { .. } => self.blob(request).await,
+            _ => self.administer(entrance, request).await,
+        };
+        answer.unwrap_or_else(Reply::Error)
     }
 
-    /// Ends: waits for calls in progress, signs the head, releases the lock.
-    pub async fn close(self) {
-        std::future::ready(()).await;
+    async fn call(&self, entrance: &Entrance, request: Request) -> Result<Reply, Refusal> {
+        let reply = match request {
+            Request::Call(call) => {
+                calls::call(&self.door, &self.store.blobs, entrance, call).await?
+            }
+            Request::Run { source, capability, call } => {
+                self.run(entrance, &source, capability, call).await?
+            }
+            _ => return Err(misrouted()),
+        };
+        Ok(Reply::Call(Box::new(reply)))
     }
+
+    async fn blob(&self, request: Request) -> Result<Reply, Refusal> {
+        let blobs = &self.store.blobs;
+        match request {
+            Request::PutBlob { file } => {
+                let (digest, length) =
+                    blobs.put_file(&file).await.map_err(|error| error.refusal())?;
+                Ok(Reply::Blob { digest, length })
+            }
+            Request::GetBlob { digest, file } => {
+                let length =
+                    blobs.get_to_file(&digest, &file).await.map_err(|error| error.refusal())?;
+                Ok(Reply::Blob { digest, length })
+            }
+            _ => Err(misrouted()),
+        }
+    }
+
+    async fn administer(&self, entrance: &Entrance, request: Request) -> Result<Reply, Refusal> {
+        let installer = &self.installer;
+        match request {
+            Request::Inspect { source, name } => installer.inspect(&source, name).await,
+            Request::Install { source, name, consent } => {
+                installer.install(entrance, &source, name, &consent).await
+            }
+            Request::Update { name, source, consent } => {
+                installer.update(entrance, &name, source, &consent).await
+            }
+            Request::Approve { name, digest, consent } => {
+                installer.approve(entrance, &name, digest, &consent).await
+            }
+            Request::Rollback { name } => installer.rollback(entrance, &name).await,
+            Request::Enable { name } => installer.set_enabled(entrance, &name, true).await,
+            Request::Disable { name } => installer.set_enabled(entrance, &name, false).await,
+            Request::Remove { name } => installer.remove(entrance, &name).await,
+            Request::Grant { name, permissions, limits } => {
+                installer.add_grants(entrance, &name, &permissions, limits).await
+            }
+            Request::Revoke { name, permissions } => {
+                installer.revoke(entrance, &name, &permissions).await
+            }
+            Request::Prefer { capability, name } => {
+                installer.prefer(entrance, &capability, &name).await
+            }
+            Request::Plugins => Ok(self.plugins()),
+            Request::Permissions { name } => installer.permissions(&name),
+            Request::Capabilities => {
+                Ok(Reply::Capabilities(review::capability_views(&self.registry.snapshot())))
+            }
+            Request::Status => self.status().await,
+            request => self.audit(request).await,
+        }
+    }
+
+    fn plugins(&self) -> Reply {
+        let now_us = self.clock.now_us();
+        let snapshot = self.registry.snapshot();
+        Reply::Plugins(snapshot.plugins().map(|one| review::plugin_view(one, now_us)).collect())
+    }
+
+    /// Ends: waits for the ends of cancelled calls, signs the head, releases the lock.
+    pub async fn close(self) {
+        self.door.unfinished.close();
+        self.door.unfinished.wait().await;
+        if let Err(error) = self.store.close().await {
+            tracing::error!("closing the store: {error}");
+        }
+    }
+}
+
+fn misrouted() -> Refusal {
+    Refusal::new(Code::HostFault, "the request took a wrong turn inside the node")
+}
+
+fn configuration(options: &Options, directory: &DataDirectory) -> Result<Config, Refusal> {
+    let path =
+        options.config.clone().unwrap_or_else(|| directory.path().join("meshhost.toml"));
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && options.config.is_none() => {
+            return Ok(Config::default());
+        }
+        Err(_) => {
+            let message = format!("the configuration {} cannot be read", path.display());
+            return Err(Refusal::new(Code::ConfigInvalid, message));
+        }
+    };
+    Config::parse(&path.display().to_string(), &text)
+        .map_err(|error| Refusal::new(Code::ConfigInvalid, error.render()))
+}
+
+fn readiness(
+    store: &Store,
+    config: &Config,
+    runtime: Arc<Runtime>,
+) -> Result<Readiness, Refusal> {
+    let cache = CodeCache {
+        folder: store.directory.code_cache(),
+        key: store.keys.derived(Purpose::CodeCache),
+    };
+    let program = sys::own_program().ok_or_else(|| {
+        Refusal::new(Code::HostFault, "the program's own file cannot be found to compile with")
+    })?;
+    let compiler = Compiler::new(program, config.compile_wall());
+    Ok(Readiness::new(runtime, cache, compiler, store.directory.components()))
 }

@@ -75,6 +75,12 @@ pub fn user_id() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
+/// The file of this very program.
+#[must_use]
+pub fn own_program() -> Option<PathBuf> {
+    std::env::current_exe().ok()
+}
+
 /// A fresh UUIDv7.
 fn new_id(clock: &dyn Clock, entropy: &dyn Entropy) -> uuid::Uuid {
     let mut random = [0_u8; 10];

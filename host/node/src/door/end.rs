@@ -1,7 +1,5 @@
 //! The end of a call that ran: what its evidence says, also when nobody waits for it any more.
 
-use std::sync::Arc;
-
 use meshhost_core::{
     code::Code,
     evidence::{
@@ -28,7 +26,7 @@ pub(crate) struct UnfinishedCall {
 #[derive(Debug)]
 struct Waiting {
     draft: Draft,
-    evidence: Arc<EvidenceWriter>,
+    evidence: EvidenceWriter,
     tasks: TaskTracker,
 }
 
@@ -52,7 +50,7 @@ impl UnfinishedCall {
         };
         let draft = ended(&opened.context, door.stamp(), end);
         let waiting =
-            Waiting { draft, evidence: Arc::clone(&door.evidence), tasks: door.unfinished.clone() };
+            Waiting { draft, evidence: door.evidence.clone(), tasks: door.unfinished.clone() };
         Self { waiting: Some(waiting) }
     }
 

@@ -3,13 +3,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use meshhost_core::{
-    capability::Risk,
     code::Code,
     evidence::call,
     gates::ServingState,
-    grant::{EffectiveGrants, GrantFile},
+    grant::{Effective, GrantFile},
     id::Digest,
-    limits::Limits,
     manifest::{CapabilityRules, Manifest},
     outcome::{Outcome, Refusal},
     quarantine::Quarantine,
@@ -29,14 +27,10 @@ pub struct Plugin {
     pub manifest: Option<Manifest>,
     /// What the operator granted.
     pub grants: GrantFile,
-    /// What is left of that after manifest and ceiling.
-    pub effective: EffectiveGrants,
+    /// What is left of that after manifest and ceiling, with the limits.
+    pub effective: Effective,
     /// Digest of the effective grants, for evidence.
     pub grants_digest: Digest,
-    /// The risk that the grants imply.
-    pub granted_risk: Risk,
-    /// Its limits, within the ceiling.
-    pub limits: Limits,
     /// What it may do, live.
     pub live: Arc<LiveGrants>,
     /// Guest names of granted folders that are no longer what was granted.
@@ -60,12 +54,8 @@ pub struct Parts {
     pub rules: Vec<CapabilityRules>,
     /// What the operator granted.
     pub grants: GrantFile,
-    /// What is left of that.
-    pub effective: EffectiveGrants,
-    /// The risk that the grants imply.
-    pub granted_risk: Risk,
-    /// Its limits.
-    pub limits: Limits,
+    /// What is left of that, with the limits.
+    pub effective: Effective,
     /// What it may do, live.
     pub live: Arc<LiveGrants>,
     /// Folders that are no longer what was granted.
@@ -80,16 +70,17 @@ impl Plugin {
     /// A plugin of these parts.
     #[must_use]
     pub fn new(parts: Parts) -> Arc<Self> {
-        let places = Arc::new(Places::new(parts.limits.concurrency, parts.limits.waiting));
-        let grants_digest = Digest::of(format!("{:?}", parts.effective).as_bytes());
+        let limits = &parts.effective.limits;
+        let places = Arc::new(Places::new(limits.concurrency, limits.waiting));
+        let written: Vec<String> =
+            parts.effective.permissions.iter().map(ToString::to_string).collect();
+        let grants_digest = Digest::of(written.join("\n").as_bytes());
         Arc::new(Self {
             record: parts.record,
             manifest: parts.manifest,
             grants: parts.grants,
             effective: parts.effective,
             grants_digest,
-            granted_risk: parts.granted_risk,
-            limits: parts.limits,
             live: parts.live,
             suspended: parts.suspended,
             places,

@@ -29,7 +29,7 @@ impl Served {
     /// Makes a capability ready under the plugin's limits and grants.
     #[must_use]
     pub fn new(plugin: &Arc<Plugin>, capability: Arc<Capability>, rules: CapabilityRules) -> Self {
-        let mut limits = plugin.limits;
+        let mut limits = plugin.effective.limits;
         if let Some(timeout_ms) = rules.timeout_ms {
             limits.deadline_ms = limits.deadline_ms.min(timeout_ms);
         }
@@ -38,7 +38,7 @@ impl Served {
             component: plugin.record.current.component,
             capability,
             modes: rules.modes.clone(),
-            risk: risk(&rules, plugin.granted_risk),
+            risk: risk(&rules, plugin.effective.risk()),
             budget: rules.budget,
             approval_required: rules.needs_approval(),
             limits,

@@ -1,0 +1,140 @@
+//! Makes the plugin that calls see from what is kept of it: manifest with the operator's overlay,
+//! effective grants, opened folders, limits.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    sync::{Arc, Mutex},
+};
+
+use meshhost_core::{
+    code::Code,
+    diagnostic::Diagnostic,
+    grant::{GrantFile, effective},
+    id::PluginName,
+    manifest::{MANIFEST_BYTES_MAX, Manifest},
+    outcome::Refusal,
+    quarantine::Quarantine,
+};
+use meshhost_runtime::live::LiveGrants;
+
+use super::Installer;
+use crate::{
+    registry::{Parts, Plugin, Snapshot},
+    store::plugins::{PluginRecord, PluginVersion},
+    sys,
+};
+
+impl Installer {
+    /// Reads everything that is installed and lets calls see it. A plugin that cannot be made
+    /// ready is left out, and the reason is logged: the others serve.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn restore(&self) -> Result<(), Refusal> {
+        let loaded = self.plugins.load_all().await.map_err(|error| error.refusal())?;
+        let mut plugins = Vec::new();
+        for record in loaded.plugins {
+            let name = record.name.clone();
+            let grants = self.kept_grants(&record);
+            match grants.and_then(|grants| self.assemble(record, grants, None)) {
+                Ok(plugin) => plugins.push(plugin),
+                Err(refusal) => tracing::error!(plugin = %name, "not serving: {refusal}"),
+            }
+        }
+        let preferences: BTreeMap<_, _> = loaded.preferences.into_iter().collect();
+        self.registry.replace(Snapshot::new(plugins, preferences));
+        Ok(())
+    }
+
+    /// The grant file, as the operator may have changed it by hand; the kept text where the file
+    /// is missing or belongs to another version (a crash between two steps of an update).
+    fn kept_grants(&self, record: &PluginRecord) -> Result<GrantFile, Refusal> {
+        let file = format!("{}.toml", record.name);
+        let path = self.folders.grants.join(&file);
+        if let Ok(text) = fs::read_to_string(path) {
+            let grants = GrantFile::parse(&file, &text).map_err(|error| grant_error(&error))?;
+            if grants.consent == record.current.consent && grants.plugin == record.name {
+                return Ok(grants);
+            }
+        }
+        version_grants(&record.name, &record.current)
+    }
+
+    /// The plugin that calls see. `before` is the one that it replaces: running calls keep its live
+    /// grants, and its count of traps goes on.
+    pub(super) fn assemble(
+        &self,
+        record: PluginRecord,
+        grants: GrantFile,
+        before: Option<&Plugin>,
+    ) -> Result<Arc<Plugin>, Refusal> {
+        let manifest = self.manifest(&record.name, &record.current)?;
+        let rules = match &manifest {
+            Some(manifest) => manifest
+                .bind(&record.current.capabilities)
+                .map_err(|error| Refusal::new(Code::ManifestInvalid, error.to_string()))?,
+            None => Vec::new(),
+        };
+        let effective = effective(manifest.as_ref(), &grants, &self.ceiling, &sys::environment);
+        let excluded = Arc::clone(&self.excluded);
+        let (live, suspended) = match before {
+            Some(before) => {
+                let suspended = before.live.replace(&effective.grants);
+                (Arc::clone(&before.live), suspended)
+            }
+            None => LiveGrants::open(&effective.grants, excluded),
+        };
+        let quarantine = before.map_or_else(
+            || Arc::new(Mutex::new(Quarantine::default())),
+            Plugin::shared_quarantine,
+        );
+        Ok(Plugin::new(Parts {
+            record,
+            manifest,
+            rules,
+            grants,
+            effective,
+            live,
+            suspended,
+            quarantine,
+            readiness: Arc::clone(&self.readiness),
+        }))
+    }
+
+    /// A version's manifest with the operator's overlay, where there is one.
+    fn manifest(
+        &self,
+        name: &PluginName,
+        version: &PluginVersion,
+    ) -> Result<Option<Manifest>, Refusal> {
+        let Some(text) = &version.manifest else { return Ok(None) };
+        let manifest = Manifest::parse("plugin.toml", text)
+            .map_err(|error| Refusal::new(Code::ManifestInvalid, error.render()))?;
+        let file = format!("{name}.toml");
+        let path = self.folders.overlays.join(&file);
+        if !fs::metadata(&path).is_ok_and(|found| found.len() <= MANIFEST_BYTES_MAX as u64) {
+            return Ok(Some(manifest));
+        }
+        let overlay = fs::read_to_string(&path).map_err(|_| {
+            Refusal::new(Code::ConfigInvalid, format!("the overlay {file} cannot be read"))
+        })?;
+        let tightened = manifest
+            .tightened(&file, &overlay)
+            .map_err(|error| Refusal::new(Code::ConfigInvalid, error.render()))?;
+        Ok(Some(tightened))
+    }
+}
+
+/// The grants that were kept with a version.
+pub(super) fn version_grants(
+    name: &PluginName,
+    version: &PluginVersion,
+) -> Result<GrantFile, Refusal> {
+    let file = format!("{name}.toml");
+    GrantFile::parse(&file, &version.grants).map_err(|error| grant_error(&error))
+}
+
+fn grant_error(error: &Diagnostic) -> Refusal {
+    Refusal::new(Code::GrantInvalid, error.render())
+}

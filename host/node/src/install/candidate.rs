@@ -1,0 +1,240 @@
+//! A component that may become a plugin: its bytes, read once, and everything that follows from
+//! them. What was hashed is what is shown and installed.
+
+use std::{
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+use meshhost_core::{
+    code::Code,
+    grant::GrantFile,
+    id::{Digest, PluginName},
+    manifest::{CapabilityRules, MANIFEST_BYTES_MAX, Manifest, consent_digest},
+    outcome::Refusal,
+};
+use meshhost_runtime::inspect::{COMPONENT_BYTES_MAX, ImportClass, Inspection, inspect};
+
+use crate::{api::Source, builtin, registry::Snapshot, store::plugins::PluginVersion};
+
+/// A component that may become a plugin.
+#[derive(Debug)]
+pub(super) struct Candidate {
+    /// The name that it has or would have.
+    pub(super) name: PluginName,
+    /// Its bytes.
+    pub(super) bytes: Vec<u8>,
+    /// What they are.
+    pub(super) inspection: Inspection,
+    /// Its manifest and the manifest's text.
+    pub(super) manifest: Option<(Manifest, String)>,
+    /// What the manifest says of each capability, in the order of the inspection.
+    pub(super) rules: Vec<CapabilityRules>,
+    /// What consent binds.
+    pub(super) consent: Digest,
+    /// How a command names it again.
+    pub(super) word: String,
+}
+
+/// Bytes, the name that they came under, and the manifest beside them.
+struct Found {
+    bytes: Vec<u8>,
+    stem: String,
+    beside: Option<String>,
+    word: String,
+}
+
+/// Reads and inspects a component. Runs on a thread that may block.
+pub(super) async fn read(
+    source: &Source,
+    name: Option<PluginName>,
+) -> Result<Candidate, Refusal> {
+    let source = source.clone();
+    let work = tokio::task::spawn_blocking(move || candidate(&source, name));
+    work.await.map_err(|_| Refusal::new(Code::HostFault, "reading the component failed"))?
+}
+
+fn candidate(source: &Source, name: Option<PluginName>) -> Result<Candidate, Refusal> {
+    let Found { bytes, stem, beside, word } = match source {
+        Source::BuiltIn(name) => built_in(name)?,
+        Source::File(path) => file(path)?,
+    };
+    let provisional = name.clone().map_or_else(|| plain_name(&stem), Ok)?;
+    let mut inspection = inspect_as(&bytes, &provisional)?;
+    let text = match (inspection.manifest.take(), beside) {
+        (Some(_), Some(_)) => {
+            let message = "the component carries a manifest and another lies beside it; remove one";
+            return Err(Refusal::new(Code::ManifestTwice, message));
+        }
+        (inside, beside) => inside.or(beside),
+    };
+    let manifest = match text {
+        Some(text) => {
+            let manifest = Manifest::parse("plugin.toml", &text)
+                .map_err(|error| Refusal::new(Code::ManifestInvalid, error.render()))?;
+            Some((manifest, text))
+        }
+        None => None,
+    };
+    let own_name = manifest.as_ref().map(|(manifest, _)| manifest.name.clone());
+    let name = name.or(own_name).unwrap_or_else(|| provisional.clone());
+    if name != provisional {
+        // Functions that the world exports itself are called by the plugin's name.
+        inspection = inspect_as(&bytes, &name)?;
+        inspection.manifest = None;
+    }
+    let rules = match &manifest {
+        Some((manifest, _)) => manifest
+            .bind(&inspection.capabilities)
+            .map_err(|error| Refusal::new(Code::ManifestInvalid, error.to_string()))?,
+        None => Vec::new(),
+    };
+    let consent =
+        consent_digest(&inspection.digest, manifest.as_ref().map(|(_, text)| text.as_str()));
+    Ok(Candidate { name, bytes, inspection, manifest, rules, consent, word })
+}
+
+fn inspect_as(bytes: &[u8], name: &PluginName) -> Result<Inspection, Refusal> {
+    inspect(bytes, name.as_str()).map_err(|error| Refusal::new(error.code, error.message))
+}
+
+fn built_in(name: &str) -> Result<Found, Refusal> {
+    let bytes = builtin::find(name).ok_or_else(|| {
+        let message = format!(
+            "no component {name} is inside this binary and no such file was named; inside are: {}",
+            builtin::names().collect::<Vec<_>>().join(", ")
+        );
+        Refusal::new(Code::NotFound, message)
+    })?;
+    Ok(Found { bytes: bytes.to_vec(), stem: name.to_owned(), beside: None, word: name.to_owned() })
+}
+
+fn file(path: &Path) -> Result<Found, Refusal> {
+    let limit = u64::try_from(COMPONENT_BYTES_MAX).unwrap_or(u64::MAX);
+    let bytes = read_bounded(path, limit)?.ok_or_else(|| {
+        Refusal::new(Code::NotFound, format!("there is no file {}", path.display()))
+    })?;
+    let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_owned();
+    let beside = read_bounded(&manifest_beside(path), MANIFEST_BYTES_MAX as u64)?;
+    let beside = beside.map(String::from_utf8).transpose().map_err(|_| {
+        Refusal::new(Code::ManifestInvalid, "the manifest beside the component is not UTF-8")
+    })?;
+    Ok(Found { bytes, stem, beside, word: path.display().to_string() })
+}
+
+/// `ocr.wasm` may have its manifest beside it in `ocr.plugin.toml`.
+fn manifest_beside(path: &Path) -> PathBuf {
+    path.with_extension("plugin.toml")
+}
+
+/// A regular file, whole, when it exists and is not larger than `limit`.
+fn read_bounded(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, Refusal> {
+    let unreadable =
+        || Refusal::new(Code::UsageError, format!("{} cannot be read", path.display()));
+    let metadata = match std::fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(_) => return Err(unreadable()),
+    };
+    if !metadata.is_file() {
+        let message = format!("{} is not a regular file", path.display());
+        return Err(Refusal::new(Code::UsageError, message));
+    }
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(|_| unreadable())?;
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(|_| unreadable())?;
+    if bytes.len() as u64 > limit {
+        let message = format!("{} is larger than {limit} bytes", path.display());
+        return Err(Refusal::new(Code::ComponentTooLarge, message));
+    }
+    Ok(Some(bytes))
+}
+
+/// The file's name as a plugin's name: `My_Tool.wasm` becomes `my-tool`.
+fn plain_name(stem: &str) -> Result<PluginName, Refusal> {
+    let folded: String = stem
+        .chars()
+        .map(|letter| if matches!(letter, '_' | '.') { '-' } else { letter.to_ascii_lowercase() })
+        .collect();
+    folded.parse().map_err(|_| {
+        let message = "the file's name is no plugin name; choose one with --name NAME";
+        Refusal::new(Code::UsageError, message)
+    })
+}
+
+impl Candidate {
+    /// What is kept of this version.
+    pub(super) fn version(&self, grants: &GrantFile) -> PluginVersion {
+        let manifest = self.manifest.as_ref();
+        PluginVersion {
+            version: manifest
+                .map_or(semver::Version::new(0, 0, 0), |(manifest, _)| manifest.version.clone()),
+            component: self.inspection.digest,
+            manifest_digest: manifest.map(|(_, text)| Digest::of(text.as_bytes())),
+            manifest: manifest.map(|(_, text)| text.clone()),
+            consent: self.consent,
+            size_bytes: self.inspection.size_bytes,
+            capabilities: self.inspection.capabilities.clone(),
+            is_command: self.inspection.is_command,
+            can_reach: self.can_reach(),
+            grants: grants.to_toml(),
+        }
+    }
+
+    /// What the imports could use, in the grammar of permissions.
+    pub(super) fn can_reach(&self) -> Vec<String> {
+        let mut reach: Vec<String> = Vec::new();
+        for import in &self.inspection.imports {
+            if let ImportClass::NeedsGrant { permissions } = &import.class {
+                reach.extend(permissions.iter().cloned());
+            }
+        }
+        reach.sort();
+        reach.dedup();
+        reach
+    }
+
+    /// Refuses imports that nothing provides, and names that would take over another's.
+    pub(super) fn check_names(&self, snapshot: &Snapshot) -> Result<(), Refusal> {
+        if let Some(problem) = self.inspection.reserved.first() {
+            return Err(Refusal::new(Code::ReservedName, problem.clone()));
+        }
+        for import in &self.inspection.imports {
+            let missing = match &import.class {
+                ImportClass::Unknown => "which this host does not have".to_owned(),
+                ImportClass::VersionMismatch { provided } => {
+                    format!("which this host has in version {provided}")
+                }
+                _ => continue,
+            };
+            let message = format!("the component imports {}, {missing}", import.name);
+            return Err(Refusal::new(Code::UnknownImport, message));
+        }
+        for plugin in snapshot.plugins() {
+            let takes_name = |id: &str| {
+                id.split('.').next() == Some(self.name.as_str())
+                    && plugin.record.name != self.name
+                    && !self.provides_prefix(self.name.as_str())
+            };
+            let mut ids = plugin.record.current.capabilities.iter();
+            if ids.any(|capability| takes_name(capability.id.as_str())) {
+                let message = format!(
+                    "{} is the package of the plugin {}; choose another name with --name",
+                    self.name, plugin.record.name
+                );
+                return Err(Refusal::new(Code::ReservedName, message));
+            }
+        }
+        Ok(())
+    }
+
+    /// Another provider of the same contract may be called like it.
+    fn provides_prefix(&self, prefix: &str) -> bool {
+        let mut ids = self.inspection.capabilities.iter();
+        ids.all(|capability| {
+            capability.export.interface.is_some()
+                && capability.id.as_str().split('.').next() == Some(prefix)
+        })
+    }
+}
