@@ -190,6 +190,29 @@ pub struct LimitsWanted {
 }
 
 impl LimitsWanted {
+    /// Field by field this wish, and the other where there is none.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            memory_bytes: self.memory_bytes.or(other.memory_bytes),
+            table_elements: self.table_elements.or(other.table_elements),
+            instances: self.instances.or(other.instances),
+            fuel: self.fuel.or(other.fuel),
+            deadline_ms: self.deadline_ms.or(other.deadline_ms),
+            host_calls: self.host_calls.or(other.host_calls),
+            handles: self.handles.or(other.handles),
+            hostcall_fuel: self.hostcall_fuel.or(other.hostcall_fuel),
+            host_buffer_bytes: self.host_buffer_bytes.or(other.host_buffer_bytes),
+            output_bytes: self.output_bytes.or(other.output_bytes),
+            list_bytes: self.list_bytes.or(other.list_bytes),
+            log_bytes: self.log_bytes.or(other.log_bytes),
+            blob_bytes: self.blob_bytes.or(other.blob_bytes),
+            concurrency: self.concurrency.or(other.concurrency),
+            waiting: self.waiting.or(other.waiting),
+            call_depth: self.call_depth.or(other.call_depth),
+        }
+    }
+
     /// `base` with every wished field replaced.
     #[must_use]
     pub fn over(self, base: Limits) -> Limits {

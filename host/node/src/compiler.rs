@@ -4,7 +4,7 @@
 
 use std::{path::PathBuf, process::Stdio, time::Duration};
 
-use meshhost_core::{code::Code, outcome::Refusal};
+use meshhost_core::{code::Code, config::CompileLimits, outcome::Refusal};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     process::{Child, Command},
@@ -13,8 +13,6 @@ use tokio::{
 
 /// The hidden subcommand of the child.
 pub const SUBCOMMAND: &str = "compile-child";
-/// Bytes of machine code that are read from the child: Python's 18 MB give 39 MB.
-const CODE_BYTES_MAX: u64 = 1 << 30;
 /// Bytes of the child's error text that are read.
 const ERROR_BYTES_MAX: u64 = 4096;
 /// Compilations at once; each may take a gigabyte.
@@ -24,15 +22,15 @@ const AT_ONCE: usize = 1;
 #[derive(Debug)]
 pub struct Compiler {
     program: PathBuf,
-    wall: Duration,
+    limits: CompileLimits,
     at_once: Semaphore,
 }
 
 impl Compiler {
-    /// `program` is this binary; `wall` is how long one compilation may take.
+    /// `program` is this binary.
     #[must_use]
-    pub fn new(program: PathBuf, wall: Duration) -> Self {
-        Self { program, wall, at_once: Semaphore::new(AT_ONCE) }
+    pub fn new(program: PathBuf, limits: CompileLimits) -> Self {
+        Self { program, limits, at_once: Semaphore::new(AT_ONCE) }
     }
 
     /// Machine code for `component`.
@@ -43,11 +41,12 @@ impl Compiler {
     pub async fn compile(&self, component: &[u8]) -> Result<Vec<u8>, Refusal> {
         let _place = self.at_once.acquire().await.map_err(|_| fault("the compiler is closed"))?;
         let mut child = self.start()?;
-        let outcome = tokio::time::timeout(self.wall, exchange(&mut child, component)).await;
-        let Ok(outcome) = outcome else {
+        let wall = Duration::from_millis(self.limits.time_ms);
+        let exchange = exchange(&mut child, component, self.limits.code_bytes);
+        let Ok(outcome) = tokio::time::timeout(wall, exchange).await else {
             return Err(Refusal::new(
                 Code::CompileLimit,
-                format!("compiling took longer than {} s and was ended", self.wall.as_secs()),
+                format!("compiling took longer than {} ms and was ended", self.limits.time_ms),
             ));
         };
         let (code, error, status) = outcome.map_err(|_| fault("the compiler's pipes broke"))?;
@@ -66,6 +65,9 @@ impl Compiler {
     fn start(&self) -> Result<Child, Refusal> {
         Command::new(&self.program)
             .arg(SUBCOMMAND)
+            .arg(self.limits.memory_bytes.to_string())
+            .arg(self.limits.time_ms.to_string())
+            .arg(self.limits.code_bytes.to_string())
             .env_clear()
             .current_dir("/")
             .stdin(Stdio::piped())
@@ -80,6 +82,7 @@ impl Compiler {
 async fn exchange(
     child: &mut Child,
     component: &[u8],
+    code_bytes: u64,
 ) -> std::io::Result<(Vec<u8>, String, std::process::ExitStatus)> {
     let missing = || std::io::Error::other("a pipe is missing");
     let mut stdin = child.stdin.take().ok_or_else(missing)?;
@@ -92,7 +95,7 @@ async fn exchange(
     };
     let mut code = Vec::new();
     let mut error = Vec::new();
-    let mut stdout = stdout.take(CODE_BYTES_MAX);
+    let mut stdout = stdout.take(code_bytes);
     let mut stderr = stderr.take(ERROR_BYTES_MAX);
     let ((), read, said) =
         tokio::join!(write, stdout.read_to_end(&mut code), stderr.read_to_end(&mut error));

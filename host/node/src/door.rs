@@ -8,7 +8,7 @@
 //! that goes away drops the future: the guest is cancelled, and the end of its call is written
 //! by a task of its own.
 
-mod child;
+pub mod child;
 mod end;
 pub mod places;
 mod result;
@@ -20,6 +20,7 @@ use std::{
 
 use meshhost_core::{
     code::Code,
+    config::RiskCeilings,
     evidence::{
         call::{self, Commitment, Origin},
         canonical,
@@ -41,7 +42,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     door::{end::UnfinishedCall, result::Answer},
-    registry::{Plugin, Registry, Served},
+    registry::{Plugin, Registry, Served, Snapshot},
     store::{
         blobs::Blobs,
         results::Results,
@@ -73,6 +74,8 @@ pub struct Door {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) host_id: HostId,
+    /// The highest risk that callers reach.
+    pub(crate) risk: RiskCeilings,
     /// Ends that are written after their caller went away.
     pub(crate) unfinished: TaskTracker,
 }
@@ -90,7 +93,11 @@ pub(crate) struct Opened {
 impl Door {
     /// Takes one call from decision to answer.
     pub async fn call(&self, incoming: Incoming) -> CallResult {
-        let snapshot = self.registry.snapshot();
+        self.call_in(incoming, &self.registry.snapshot()).await
+    }
+
+    /// As [`Self::call`], among the plugins of `snapshot`.
+    pub(crate) async fn call_in(&self, incoming: Incoming, snapshot: &Snapshot) -> CallResult {
         let invocation = Arc::new(incoming.invocation);
         let served = snapshot.resolve(&invocation);
         let opened = match self.open(invocation, served.as_ref().ok()) {

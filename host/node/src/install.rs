@@ -6,7 +6,7 @@
 //! any point leaves what was there before.
 
 pub mod assemble;
-mod candidate;
+pub(crate) mod candidate;
 mod change;
 mod consent;
 mod files;
@@ -51,6 +51,8 @@ pub struct Installer {
     pub readiness: Arc<Readiness>,
     /// The most that anything may be granted.
     pub ceiling: Ceiling,
+    /// Bytes of a component.
+    pub component_bytes: u64,
     /// What no granted folder may reach.
     pub excluded: Arc<[Excluded]>,
     /// Where components, grants and overlays lie.
@@ -86,7 +88,7 @@ impl Installer {
         source: &Source,
         name: Option<PluginName>,
     ) -> Result<Reply, Refusal> {
-        let candidate = candidate::read(source, name).await?;
+        let candidate = candidate::read(source, name, self.component_bytes).await?;
         let grants = GrantFile::empty(candidate.name.clone(), candidate.consent);
         Ok(Reply::Review(Box::new(self.review(&candidate, &grants, Vec::new()))))
     }
@@ -117,7 +119,7 @@ impl Installer {
         name: Option<PluginName>,
         consent: &Consent,
     ) -> Result<Reply, Refusal> {
-        let candidate = candidate::read(source, name).await?;
+        let candidate = candidate::read(source, name, self.component_bytes).await?;
         let snapshot = self.registry.snapshot();
         if let Some(existing) = snapshot.plugin(&candidate.name) {
             return Err(exists(existing, &candidate));

@@ -12,7 +12,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use meshhost_core::{code::Code, config::Config, outcome::Refusal, ports::Clock};
+use meshhost_core::{code::Code, config::NodeConfig, outcome::Refusal, ports::Clock};
 use meshhost_runtime::{
     cache::CodeCache,
     load::{Ports, Runtime, RuntimeConfig},
@@ -50,7 +50,7 @@ pub struct Options {
 #[derive(Debug)]
 pub struct Node {
     store: Store,
-    config: Config,
+    config: NodeConfig,
     registry: Arc<Registry>,
     door: Arc<Door>,
     installer: Installer,
@@ -84,6 +84,7 @@ impl Node {
             clock: Arc::clone(&clock),
             entropy: entropy.clone(),
             host_id: store.keys.host_id().clone(),
+            risk: config.risk,
             unfinished: TaskTracker::new(),
         });
         let ports = Ports {
@@ -108,7 +109,8 @@ impl Node {
             evidence: store.evidence.clone(),
             readiness,
             ceiling: config.ceiling,
-            excluded: store.excluded().map_err(|error| error.refusal())?.into(),
+            component_bytes: config.compile.component_bytes,
+            excluded: store.directory.excluded().map_err(|error| error.refusal())?.into(),
             folders: Folders {
                 components: store.directory.components(),
                 grants: store.directory.grants(),
@@ -229,26 +231,26 @@ fn misrouted() -> Refusal {
     Refusal::new(Code::HostFault, "the request took a wrong turn inside the node")
 }
 
-fn configuration(options: &Options, directory: &DataDirectory) -> Result<Config, Refusal> {
+fn configuration(options: &Options, directory: &DataDirectory) -> Result<NodeConfig, Refusal> {
     let path =
         options.config.clone().unwrap_or_else(|| directory.path().join("meshhost.toml"));
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && options.config.is_none() => {
-            return Ok(Config::default());
+            return Ok(NodeConfig::DEFAULT);
         }
         Err(_) => {
             let message = format!("the configuration {} cannot be read", path.display());
             return Err(Refusal::new(Code::ConfigInvalid, message));
         }
     };
-    Config::parse(&path.display().to_string(), &text)
+    NodeConfig::parse(&path.display().to_string(), &text)
         .map_err(|error| Refusal::new(Code::ConfigInvalid, error.render()))
 }
 
 fn readiness(
     store: &Store,
-    config: &Config,
+    config: &NodeConfig,
     runtime: Arc<Runtime>,
 ) -> Result<Readiness, Refusal> {
     let cache = CodeCache {
@@ -258,6 +260,6 @@ fn readiness(
     let program = sys::own_program().ok_or_else(|| {
         Refusal::new(Code::HostFault, "the program's own file cannot be found to compile with")
     })?;
-    let compiler = Compiler::new(program, config.compile_wall());
+    let compiler = Compiler::new(program, config.compile);
     Ok(Readiness::new(runtime, cache, compiler, store.directory.components()))
 }

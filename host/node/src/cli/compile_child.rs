@@ -27,7 +27,14 @@ const PROCESSOR_SECONDS_MAX: u64 = 600;
 /// Compiles a component. The node runs this itself.
 #[derive(Debug, Args)]
 #[command(hide = true)]
-pub(crate) struct CompileChildCommand {}
+pub(crate) struct CompileChildCommand {
+    /// Bytes of memory.
+    memory_bytes: u64,
+    /// Milliseconds of processor time.
+    time_ms: u64,
+    /// Bytes of machine code.
+    code_bytes: u64,
+}
 
 pub(crate) fn run() -> Output {
     let (notes, exit) = match compile() {

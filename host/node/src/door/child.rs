@@ -59,6 +59,7 @@ impl Door {
         let rules = self.registry.snapshot().call_rules(&plugin);
         let mut scope = parent.scope.clone();
         scope.through.push(rules);
+        scope.risk_ceiling = scope.risk_ceiling.min(self.risk.plugin);
         let mut chain = parent.chain.clone();
         chain.push(plugin.clone());
         let invocation = Invocation {

@@ -14,19 +14,19 @@ use meshhost_core::{
     manifest::{CapabilityRules, MANIFEST_BYTES_MAX, Manifest, consent_digest},
     outcome::Refusal,
 };
-use meshhost_runtime::inspect::{COMPONENT_BYTES_MAX, ImportClass, Inspection, inspect};
+use meshhost_runtime::inspect::{ImportClass, Inspection, inspect};
 
 use crate::{api::Source, builtin, registry::Snapshot, store::plugins::PluginVersion};
 
 /// A component that may become a plugin.
 #[derive(Debug)]
-pub(super) struct Candidate {
+pub(crate) struct Candidate {
     /// The name that it has or would have.
-    pub(super) name: PluginName,
+    pub(crate) name: PluginName,
     /// Its bytes.
-    pub(super) bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
     /// What they are.
-    pub(super) inspection: Inspection,
+    pub(crate) inspection: Inspection,
     /// Its manifest and the manifest's text.
     pub(super) manifest: Option<(Manifest, String)>,
     /// What the manifest says of each capability, in the order of the inspection.
@@ -46,19 +46,26 @@ struct Found {
 }
 
 /// Reads and inspects a component. Runs on a thread that may block.
-pub(super) async fn read(
+///
+/// `bytes_max` bounds the component's bytes.
+pub(crate) async fn read(
     source: &Source,
     name: Option<PluginName>,
+    bytes_max: u64,
 ) -> Result<Candidate, Refusal> {
     let source = source.clone();
-    let work = tokio::task::spawn_blocking(move || candidate(&source, name));
+    let work = tokio::task::spawn_blocking(move || candidate(&source, name, bytes_max));
     work.await.map_err(|_| Refusal::new(Code::HostFault, "reading the component failed"))?
 }
 
-fn candidate(source: &Source, name: Option<PluginName>) -> Result<Candidate, Refusal> {
+fn candidate(
+    source: &Source,
+    name: Option<PluginName>,
+    bytes_max: u64,
+) -> Result<Candidate, Refusal> {
     let Found { bytes, stem, beside, word } = match source {
         Source::BuiltIn(name) => built_in(name)?,
-        Source::File(path) => file(path)?,
+        Source::File(path) => file(path, bytes_max)?,
     };
     let provisional = name.clone().map_or_else(|| plain_name(&stem), Ok)?;
     let mut inspection = inspect_as(&bytes, &provisional)?;
@@ -110,9 +117,8 @@ fn built_in(name: &str) -> Result<Found, Refusal> {
     Ok(Found { bytes: bytes.to_vec(), stem: name.to_owned(), beside: None, word: name.to_owned() })
 }
 
-fn file(path: &Path) -> Result<Found, Refusal> {
-    let limit = u64::try_from(COMPONENT_BYTES_MAX).unwrap_or(u64::MAX);
-    let bytes = read_bounded(path, limit)?.ok_or_else(|| {
+fn file(path: &Path, bytes_max: u64) -> Result<Found, Refusal> {
+    let bytes = read_bounded(path, bytes_max)?.ok_or_else(|| {
         Refusal::new(Code::NotFound, format!("there is no file {}", path.display()))
     })?;
     let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_owned();
@@ -165,7 +171,7 @@ fn plain_name(stem: &str) -> Result<PluginName, Refusal> {
 
 impl Candidate {
     /// What is kept of this version.
-    pub(super) fn version(&self, grants: &GrantFile) -> PluginVersion {
+    pub(crate) fn version(&self, grants: &GrantFile) -> PluginVersion {
         let manifest = self.manifest.as_ref();
         PluginVersion {
             version: manifest
@@ -176,7 +182,6 @@ impl Candidate {
             consent: self.consent,
             size_bytes: self.inspection.size_bytes,
             capabilities: self.inspection.capabilities.clone(),
-            is_command: self.inspection.is_command,
             can_reach: self.can_reach(),
             grants: grants.to_toml(),
         }
@@ -196,7 +201,7 @@ impl Candidate {
     }
 
     /// Refuses imports that nothing provides, and names that would take over another's.
-    pub(super) fn check_names(&self, snapshot: &Snapshot) -> Result<(), Refusal> {
+    pub(crate) fn check_names(&self, snapshot: &Snapshot) -> Result<(), Refusal> {
         if let Some(problem) = self.inspection.reserved.first() {
             return Err(Refusal::new(Code::ReservedName, problem.clone()));
         }

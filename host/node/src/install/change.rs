@@ -43,7 +43,7 @@ impl Installer {
         for text in permissions {
             self.grant(&mut grants, before.manifest.as_ref(), consent::parse(text)?)?;
         }
-        grants.limits = consent::wider(grants.limits, limits);
+        grants.limits = limits.or(grants.limits);
         self.regrant(entrance, EventType::PermissionGranted, &before, grants, permissions).await
     }
 
@@ -115,7 +115,7 @@ impl Installer {
         let _changing = self.changing.lock().await;
         let before = self.installed(name)?;
         let source = source.unwrap_or_else(|| Source::BuiltIn(name.to_string()));
-        let candidate = candidate::read(&source, Some(name.clone())).await?;
+        let candidate = candidate::read(&source, Some(name.clone()), self.component_bytes).await?;
         if candidate.consent == before.record.current.consent {
             let message = format!("{name} is at this very version already");
             return Err(Refusal::new(Code::PluginExists, message));

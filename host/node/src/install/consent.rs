@@ -14,7 +14,7 @@ use meshhost_core::{
     manifest::Manifest,
     outcome::Refusal,
     permission::Permission,
-    profile,
+    profile::Profile,
 };
 use meshhost_runtime::live::Excluded;
 
@@ -53,7 +53,7 @@ impl Installer {
             self.grant(&mut grants, manifest, permission)?;
         }
         grants.profile = consent.profile.clone().or(grants.profile);
-        grants.limits = wider(grants.limits, consent.limits);
+        grants.limits = consent.limits.or(grants.limits);
         Ok(Some(grants))
     }
 
@@ -65,12 +65,17 @@ impl Installer {
     ) -> Result<Vec<Permission>, Refusal> {
         let mut wished = Vec::new();
         if let Some(name) = &consent.profile {
-            let profile = profile::find(name).ok_or_else(|| {
-                let names: Vec<_> = profile::names().collect();
+            let profile = Profile::shipped(name).ok_or_else(|| {
+                let names: Vec<_> = Profile::names().collect();
                 let message = format!("there is no profile {name}; there are {}", names.join(", "));
                 Refusal::new(Code::GrantInvalid, message)
             })?;
-            wished.extend(profile.permissions_for(manifest));
+            let asks = manifest.map(|manifest| manifest.asks.as_slice());
+            let fitting = profile.select(asks).into_iter();
+            // A folder that an ask leaves open is named by the operator, in a grant of its own.
+            wished.extend(fitting.filter(|permission| {
+                !matches!(permission, Permission::Folder { host: None, .. })
+            }));
         }
         if let Some(manifest) = manifest.filter(|_| consent.asks) {
             let home = sys::home_folder().unwrap_or_default().display().to_string();
@@ -161,10 +166,3 @@ fn absolute(permission: Permission, home: &str) -> Result<Permission, Refusal> {
         .map_err(|error| Refusal::new(Code::GrantInvalid, error.to_string()))
 }
 
-/// Field by field the newer wish, where there is one.
-pub(super) fn wider(
-    before: meshhost_core::limits::LimitsWanted,
-    now: meshhost_core::limits::LimitsWanted,
-) -> meshhost_core::limits::LimitsWanted {
-    now.or(before)
-}

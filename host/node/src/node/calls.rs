@@ -1,9 +1,11 @@
 //! Calls asked for by a command: made into invocations and taken to the door.
 
+use std::sync::Arc;
+
 use meshhost_core::{
     code::Code,
     id::{CorrelationId, InvocationId},
-    invocation::{Invocation, Mode},
+    invocation::{Invocation, Mode, Scope},
     outcome::{CallResult, DeniedAccess, Outcome, Refusal},
 };
 use meshhost_runtime::execute::CommandInput;
@@ -12,6 +14,7 @@ use crate::{
     api::{CallReply, CallRequest, DeniedView},
     door::{Door, Incoming},
     entrance::Entrance,
+    registry::Snapshot,
     store::blobs::Blobs,
     sys,
 };
@@ -29,11 +32,22 @@ pub(super) async fn call(
     entrance: &Entrance,
     request: CallRequest,
 ) -> Result<CallReply, Refusal> {
+    call_in(door, blobs, entrance, request, door.registry.snapshot()).await
+}
+
+/// As [`call`], among the plugins of `snapshot`.
+pub(super) async fn call_in(
+    door: &Door,
+    blobs: &Blobs,
+    entrance: &Entrance,
+    request: CallRequest,
+    snapshot: Arc<Snapshot>,
+) -> Result<CallReply, Refusal> {
     let command = command(blobs, &request).await?;
     let id_given = request.invocation_id.is_some();
     let invocation = invocation(door, entrance, request)?;
     let incoming = Incoming { invocation, id_given, command };
-    Ok(reply(door.call(incoming).await))
+    Ok(reply(door.call_in(incoming, &snapshot).await))
 }
 
 fn invocation(
@@ -56,7 +70,7 @@ fn invocation(
         plugin: request.plugin,
         subject: entrance.subject().clone(),
         entrance: entrance.kind(),
-        scope: entrance.scope().clone(),
+        scope: Scope { risk_ceiling: door.risk.user, ..entrance.scope().clone() },
         mode: Mode::Sync,
         input: request.input,
         timeout_ms: request.timeout_ms,

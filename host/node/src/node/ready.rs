@@ -72,6 +72,16 @@ impl Readiness {
         })
     }
 
+    /// Compiles an empty component, to see that compiling works here.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn probe(&self) -> Result<(), Refusal> {
+        /// Magic number, version and layer of a component without sections.
+        const EMPTY: [u8; 8] = [0x00, 0x61, 0x73, 0x6d, 0x0d, 0x00, 0x01, 0x00];
+        self.compiler.compile(&EMPTY).await.map(|_| ())
+    }
+
     fn load(&self, component: &Digest) -> Result<Option<Arc<Loaded>>, Refusal> {
         self.runtime
             .load(component, &self.cache)
