@@ -21,7 +21,7 @@ use self::{
     print::{Output, Printer},
     session::Session,
 };
-use crate::{client::Connection, node::Options, sys};
+use crate::{client::Connection, node::Options, store::directory::Access, sys};
 
 mod arguments;
 mod audit;
@@ -194,7 +194,7 @@ async fn with_node(
     let place = Place::here()?;
     let data = place.absolute(&data.to_string_lossy())?;
     let user = sys::user_name(rustix::process::geteuid().as_raw());
-    let connection = Connection::open(Options { data, config: None }, &user).await?;
+    let connection = Connection::open(Options { data, config: None, access: Access::Command }, &user).await?;
     let mut session = Session::new(connection, printer, place);
     let result = tokio::select! {
         biased;

@@ -82,9 +82,9 @@ impl Snapshot {
     /// The same plugins with one more, or one replaced.
     #[must_use]
     pub fn with(&self, plugin: Arc<Plugin>) -> Self {
-        let others = self.plugins.values().filter(|other| other.record.name != plugin.record.name);
-        let plugins: Vec<_> = others.cloned().chain([plugin]).collect();
-        Self::new(plugins, self.preferences.clone())
+        let mut plugins = self.plugins.clone();
+        plugins.insert(plugin.record.name.clone(), plugin);
+        Self::new(plugins.into_values(), self.preferences.clone())
     }
 
     /// The same plugins without one.

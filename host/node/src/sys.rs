@@ -3,7 +3,10 @@
 use std::{fs::File, io::Read as _, path::PathBuf};
 
 use meshhost_core::{
-    evidence::event::{Salt, Stamp, Timestamp},
+    evidence::{
+        event::{Salt, Stamp},
+        time::Timestamp,
+    },
     id::InvocationId,
     ports::{Clock, Entropy},
 };

@@ -20,6 +20,7 @@ use crate::{
     client::Connection,
     node::Options,
     sys,
+    store::directory::Access,
 };
 
 /// Free space below which the record may soon not be written any more.
@@ -160,7 +161,7 @@ fn clock(now_us: i64) -> Check {
 /// The node opens or answers, its engine runs, and its record verifies.
 async fn node(data: &Path, checks: &mut Vec<Check>) -> Exit {
     let user = sys::user_name(rustix::process::geteuid().as_raw());
-    let options = Options { data: data.to_owned(), config: None };
+    let options = Options { data: data.to_owned(), config: None, access: Access::Command };
     let mut connection = match Connection::open(options, &user).await {
         Ok(connection) => connection,
         Err(refusal) => {

@@ -14,6 +14,7 @@ use crate::{
     admin::{self, ServeOptions},
     node::{Node, Options},
     wire,
+    store::directory::Access,
 };
 
 /// Run the node in the foreground. Commands with the same data directory use it.
@@ -37,7 +38,7 @@ pub(crate) async fn run(
     printer: Printer,
 ) -> Result<Output, Refusal> {
     let socket = wire::socket_path(&data);
-    let node = Arc::new(Node::open(Options { data, config: None }).await?);
+    let node = Arc::new(Node::open(Options { data, config: None, access: Access::Node }).await?);
     let options = ServeOptions { allow_root: command.allow_root };
     admin::serve(Arc::clone(&node), options, || {
         let line = format!("meshhost serves at {}; Ctrl-C ends it", socket.display());

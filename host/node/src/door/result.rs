@@ -1,7 +1,7 @@
 //! The answer to a call, made in one place from what the door knows of it.
 
 use meshhost_core::{
-    evidence::event::Timestamp,
+    evidence::time::Timestamp,
     invocation::Invocation,
     limits::Usage,
     outcome::{CallResult, DeniedAccess, Outcome, Refusal},

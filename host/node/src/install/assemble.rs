@@ -103,7 +103,7 @@ impl Installer {
     }
 
     /// A version's manifest with the operator's overlay, where there is one.
-    fn manifest(
+    pub(super) fn manifest(
         &self,
         name: &PluginName,
         version: &PluginVersion,

@@ -28,11 +28,11 @@ pub(crate) struct Candidate {
     /// What they are.
     pub(crate) inspection: Inspection,
     /// Its manifest and the manifest's text.
-    pub(super) manifest: Option<(Manifest, String)>,
+    pub(crate) manifest: Option<(Manifest, String)>,
     /// What the manifest says of each capability, in the order of the inspection.
-    pub(super) rules: Vec<CapabilityRules>,
+    pub(crate) rules: Vec<CapabilityRules>,
     /// What consent binds.
-    pub(super) consent: Digest,
+    pub(crate) consent: Digest,
     /// How a command names it again.
     pub(super) word: String,
 }
@@ -171,9 +171,9 @@ fn plain_name(stem: &str) -> Result<PluginName, Refusal> {
 
 impl Candidate {
     /// What is kept of this version.
-    pub(crate) fn version(&self, grants: &GrantFile) -> PluginVersion {
+    pub(crate) fn version(&self, grants: &GrantFile) -> Result<PluginVersion, Refusal> {
         let manifest = self.manifest.as_ref();
-        PluginVersion {
+        Ok(PluginVersion {
             version: manifest
                 .map_or(semver::Version::new(0, 0, 0), |(manifest, _)| manifest.version.clone()),
             component: self.inspection.digest,
@@ -183,8 +183,8 @@ impl Candidate {
             size_bytes: self.inspection.size_bytes,
             capabilities: self.inspection.capabilities.clone(),
             can_reach: self.can_reach(),
-            grants: grants.to_toml(),
-        }
+            grants: super::files::text_of(grants)?,
+        })
     }
 
     /// What the imports could use, in the grammar of permissions.

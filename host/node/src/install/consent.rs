@@ -9,7 +9,7 @@ use std::{
 
 use meshhost_core::{
     code::Code,
-    evidence::event::Timestamp,
+    evidence::time::Timestamp,
     grant::{FolderIdentity, GrantEntry, GrantFile, check_grant, needs_choice},
     manifest::Manifest,
     outcome::Refusal,
@@ -58,7 +58,7 @@ impl Installer {
     }
 
     /// Everything that the operator's words name.
-    fn wished(
+    pub(super) fn wished(
         &self,
         manifest: Option<&Manifest>,
         consent: &Consent,

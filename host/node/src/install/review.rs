@@ -3,13 +3,14 @@
 use meshhost_core::{
     grant::{GrantFile, effective, needs_choice},
     manifest::{CapabilityRules, Manifest},
+    outcome::Refusal,
     permission::Permission,
 };
 use serde_json::Value;
 
 use super::{Installer, candidate::Candidate};
 use crate::{
-    api::{AskView, CapabilityView, PluginView, Review},
+    api::{AskView, CapabilityView, PluginView, Reply, Review},
     node::calls::shell_word,
     registry::{Plugin, Served, Snapshot},
     sys,
@@ -17,19 +18,19 @@ use crate::{
 
 impl Installer {
     /// The review of a component under these grants.
-    pub(super) fn review(
+    pub(super) fn reviewed(
         &self,
         candidate: &Candidate,
         grants: &GrantFile,
         changes: Vec<String>,
-    ) -> Review {
+    ) -> Result<Reply, Refusal> {
         let manifest = candidate.manifest.as_ref().map(|(manifest, _)| manifest);
         let environment = &sys::environment;
         let effective = effective(manifest, grants, &self.ceiling, environment);
         let asks = manifest.map(|manifest| self.asks(manifest, &effective.permissions));
         let asks = asks.unwrap_or_default();
-        let version = candidate.version(grants);
-        Review {
+        let version = candidate.version(grants)?;
+        Ok(Reply::Review(Box::new(Review {
             name: candidate.name.clone(),
             version: version.version.to_string(),
             description: manifest.map(|manifest| manifest.description.clone()).unwrap_or_default(),
@@ -45,7 +46,7 @@ impl Installer {
             notes: self.notes(candidate),
             changes,
             inspection: serde_json::to_value(&candidate.inspection).unwrap_or(Value::Null),
-        }
+        })))
     }
 
     fn asks(&self, manifest: &Manifest, granted: &[Permission]) -> Vec<AskView> {

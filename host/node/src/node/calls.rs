@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use meshhost_core::{
     code::Code,
-    id::{CorrelationId, InvocationId},
+    id::{CorrelationId, Digest, InvocationId},
     invocation::{Invocation, Mode, Scope},
     outcome::{CallResult, DeniedAccess, Outcome, Refusal},
+    ports::{BlobStore as _, PortError},
 };
 use meshhost_runtime::execute::CommandInput;
 
@@ -21,6 +22,8 @@ use crate::{
 
 /// Bytes of standard input that a command may get at once.
 const STDIN_BYTES_MAX: u64 = 8 * 1024 * 1024;
+/// Bytes of it that are read at once.
+const STDIN_PIECE_BYTES: u32 = 256 * 1024;
 /// Arguments of a command, and bytes of all of them.
 const ARGUMENTS_MAX: usize = 1024;
 const ARGUMENT_BYTES_MAX: usize = 128 * 1024;
@@ -99,10 +102,32 @@ async fn command(blobs: &Blobs, request: &CallRequest) -> Result<Option<CommandI
         return Ok(None);
     }
     let stdin = match &request.stdin {
-        Some(digest) => blobs.read_whole(digest, STDIN_BYTES_MAX).await?,
+        Some(digest) => stdin(blobs, digest).await?,
         None => Vec::new(),
     };
     Ok(Some(CommandInput { arguments: request.arguments.clone(), stdin }))
+}
+
+/// A blob, whole, as standard input.
+async fn stdin(blobs: &Blobs, digest: &Digest) -> Result<Vec<u8>, Refusal> {
+    let refused = |error: PortError| {
+        Refusal::new(Code::InputInvalid, format!("standard input cannot be read: {error}"))
+    };
+    let call = blobs.for_call();
+    let length = call.length(digest).await.map_err(refused)?;
+    if length > STDIN_BYTES_MAX {
+        let message = format!("standard input has more than {STDIN_BYTES_MAX} bytes");
+        return Err(Refusal::new(Code::LimitList, message));
+    }
+    let mut bytes = Vec::new();
+    while (bytes.len() as u64) < length {
+        let piece = call.read(digest, bytes.len() as u64, STDIN_PIECE_BYTES).await.map_err(refused)?;
+        if piece.is_empty() {
+            break;
+        }
+        bytes.extend_from_slice(&piece);
+    }
+    Ok(bytes)
 }
 
 /// A result as it travels to the command line.
