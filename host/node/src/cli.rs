@@ -194,7 +194,8 @@ async fn with_node(
     let place = Place::here()?;
     let data = place.absolute(&data.to_string_lossy())?;
     let user = sys::user_name(rustix::process::geteuid().as_raw());
-    let connection = Connection::open(Options { data, config: None, access: Access::Command }, &user).await?;
+    let connection =
+        Connection::open(Options { data, config: None, access: Access::Command }, &user).await?;
     let mut session = Session::new(connection, printer, place);
     let result = tokio::select! {
         biased;

@@ -113,7 +113,7 @@ impl Door {
         match self.decide(&opened, &served, incoming.id_given).await {
             Ok(permit) => {
                 self.run(opened, served, *permit, incoming.id_given, incoming.command).await
-            },
+            }
             Err(answer) => *answer,
         }
     }

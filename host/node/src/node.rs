@@ -93,12 +93,10 @@ impl Node {
             clock: Arc::clone(&clock),
             entropy: entropy.clone(),
         };
-        let sizes = RuntimeConfig {
-            instances: config.concurrency,
-            file_threads: config.file_threads,
-        };
-        let runtime = Runtime::new(sizes, ports)
-            .map_err(|error| Refusal::new(error.code, error.message))?;
+        let sizes =
+            RuntimeConfig { instances: config.concurrency, file_threads: config.file_threads };
+        let runtime =
+            Runtime::new(sizes, ports).map_err(|error| Refusal::new(error.code, error.message))?;
         let readiness = Arc::new(readiness(&store, &config, Arc::clone(&runtime))?);
         if door.runtime.set(runtime).is_err() {
             return Err(Refusal::new(Code::HostFault, "the door has a runtime already"));
@@ -232,8 +230,7 @@ fn misrouted() -> Refusal {
 }
 
 fn configuration(options: &Options, directory: &DataDirectory) -> Result<NodeConfig, Refusal> {
-    let path =
-        options.config.clone().unwrap_or_else(|| directory.path().join("meshhost.toml"));
+    let path = options.config.clone().unwrap_or_else(|| directory.path().join("meshhost.toml"));
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && options.config.is_none() => {

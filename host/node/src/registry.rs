@@ -134,6 +134,9 @@ impl Snapshot {
     /// The capabilities that a plugin may call.
     #[must_use]
     pub fn call_rules(&self, name: &PluginName) -> Vec<CallRule> {
-        self.plugins.get(name).map(|plugin| plugin.effective.grants.calls.clone()).unwrap_or_default()
+        self.plugins
+            .get(name)
+            .map(|plugin| plugin.effective.grants.calls.clone())
+            .unwrap_or_default()
     }
 }

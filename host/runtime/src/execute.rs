@@ -19,6 +19,7 @@ use meshhost_core::{
     limits::{Limits, Usage},
     outcome::{DeniedAccess, Outcome, Refusal},
     permit::Permit,
+    ports::BlobStore,
 };
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -35,6 +36,8 @@ pub struct Execution {
     pub loaded: Arc<Loaded>,
     /// The plugin's grants, live.
     pub grants: Arc<LiveGrants>,
+    /// The blobs of the call: what it makes lives as long as it, unless the node keeps it.
+    pub blobs: Arc<dyn BlobStore>,
     /// Standard input, arguments: only for `<plugin>.run`; taken from the input when absent.
     pub command: Option<CommandInput>,
 }
@@ -84,6 +87,12 @@ struct Request {
 }
 
 impl Executed {
+    /// A failure of the host itself, after the call was started.
+    #[must_use]
+    pub fn host_fault(message: &str) -> Self {
+        Self::of(Outcome::Failure(Refusal::new(Code::HostFault, message)))
+    }
+
     /// An outcome of a call that has used and left nothing.
     fn of(outcome: Outcome) -> Self {
         Self {

@@ -6,8 +6,9 @@ use meshhost_core::{
     capability::ExportPath,
     code::Code,
     id::Digest,
-    ports::{BlobStore, Clock, Entropy, Invoker, KeyValueStore},
+    ports::{Clock, Entropy, Invoker, KeyValueStore},
 };
+use serde_json::Value;
 use wasmtime::component::{
     Component, ComponentExportIndex, InstancePre, Linker,
     types::{ComponentFunc, ComponentItem},
@@ -15,6 +16,7 @@ use wasmtime::component::{
 
 use crate::{
     cache::CodeCache,
+    convert::{self, ConvertError, InputRules, command_input},
     engine::{self, Places},
     file_pool::FilePool,
     imports,
@@ -27,8 +29,6 @@ const MESSAGE_CHARS_MAX: usize = 500;
 /// What the node gives the runtime.
 #[derive(Debug, Clone)]
 pub struct Ports {
-    /// Content-addressed bytes.
-    pub blobs: Arc<dyn BlobStore>,
     /// Key-value stores.
     pub key_values: Arc<dyn KeyValueStore>,
     /// The door, for components that call others.
@@ -110,6 +110,25 @@ impl Loaded {
     #[must_use]
     pub const fn digest(&self) -> &Digest {
         &self.digest
+    }
+
+    /// Whether `input` fits an exported function, as far as that shows before anything runs.
+    ///
+    /// # Errors
+    /// Where it does not, and what is expected there.
+    pub fn check_input(
+        &self,
+        export: &ExportPath,
+        input: &Value,
+        rules: &InputRules,
+    ) -> Result<(), ConvertError> {
+        match self.functions.get(export) {
+            Some(function) if function.is_command => command_input(input).map(|_| ()),
+            Some(function) => convert::check(input, &function.ty, rules),
+            None => {
+                Err(ConvertError::new(Code::HostFault, "the component lost an exported function"))
+            }
+        }
     }
 
     pub(crate) fn function(&self, path: &ExportPath) -> Option<&Function> {

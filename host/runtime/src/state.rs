@@ -16,6 +16,7 @@ use meshhost_core::{
     id::PluginName,
     invocation::Invocation,
     limits::{LimitKind, Limits},
+    ports::BlobStore,
 };
 use wasmtime::component::ResourceTable;
 
@@ -62,6 +63,8 @@ pub(crate) struct Call {
     pub(crate) limits: Limits,
     /// The plugin's grants; each host call looks at them anew.
     pub(crate) grants: Arc<LiveGrants>,
+    /// The blobs of this call.
+    pub(crate) blobs: Arc<dyn BlobStore>,
     /// Arguments and standard input, for a command.
     pub(crate) command: Option<Arc<CommandInput>>,
     /// When the call began, on the monotonic clock.

@@ -19,8 +19,8 @@ use crate::{
     api::{Reply, Request},
     client::Connection,
     node::Options,
-    sys,
     store::directory::Access,
+    sys,
 };
 
 /// Free space below which the record may soon not be written any more.

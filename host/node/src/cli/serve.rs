@@ -13,8 +13,8 @@ use super::{
 use crate::{
     admin::{self, ServeOptions},
     node::{Node, Options},
-    wire,
     store::directory::Access,
+    wire,
 };
 
 /// Run the node in the foreground. Commands with the same data directory use it.

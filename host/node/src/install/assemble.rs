@@ -85,10 +85,8 @@ impl Installer {
             }
             None => LiveGrants::open(&effective.grants, excluded),
         };
-        let quarantine = before.map_or_else(
-            || Arc::new(Mutex::new(Quarantine::default())),
-            Plugin::shared_quarantine,
-        );
+        let quarantine = before
+            .map_or_else(|| Arc::new(Mutex::new(Quarantine::default())), Plugin::shared_quarantine);
         Ok(Plugin::new(Parts {
             record,
             manifest,

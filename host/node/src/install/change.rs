@@ -169,11 +169,7 @@ impl Installer {
     ///
     /// # Errors
     /// When there is none.
-    pub async fn rollback(
-        &self,
-        entrance: &Entrance,
-        name: &PluginName,
-    ) -> Result<Reply, Refusal> {
+    pub async fn rollback(&self, entrance: &Entrance, name: &PluginName) -> Result<Reply, Refusal> {
         let _changing = self.changing.lock().await;
         let before = self.installed(name)?;
         let Some(previous) = before.record.previous.clone() else {
@@ -221,8 +217,7 @@ impl Installer {
         if enabled {
             *plugin.quarantine() = meshhost_core::quarantine::Quarantine::default();
         }
-        let event =
-            if enabled { EventType::PluginEnabled } else { EventType::PluginDisabled };
+        let event = if enabled { EventType::PluginEnabled } else { EventType::PluginDisabled };
         self.commit(entrance, event, lifecycle::of_plugin(&plugin), &plugin).await?;
         Ok(self.shown(&plugin))
     }
@@ -296,7 +291,8 @@ fn changes(before: &Plugin, candidate: &Candidate) -> Vec<String> {
     };
     let old = asks(before.manifest.as_ref());
     let new = asks(candidate.manifest.as_ref().map(|(manifest, _)| manifest));
-    let mut changes: Vec<String> = new.difference(&old).map(|ask| format!("+ asks for {ask}")).collect();
+    let mut changes: Vec<String> =
+        new.difference(&old).map(|ask| format!("+ asks for {ask}")).collect();
     changes.extend(old.difference(&new).map(|ask| format!("- asks for {ask}")));
     for capability in &candidate.inspection.capabilities {
         let mut known = before.record.current.capabilities.iter();

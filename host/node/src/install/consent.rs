@@ -73,9 +73,11 @@ impl Installer {
             let asks = manifest.map(|manifest| manifest.asks.as_slice());
             let fitting = profile.select(asks).into_iter();
             // A folder that an ask leaves open is named by the operator, in a grant of its own.
-            wished.extend(fitting.filter(|permission| {
-                !matches!(permission, Permission::Folder { host: None, .. })
-            }));
+            wished.extend(
+                fitting.filter(|permission| {
+                    !matches!(permission, Permission::Folder { host: None, .. })
+                }),
+            );
         }
         if let Some(manifest) = manifest.filter(|_| consent.asks) {
             let home = sys::home_folder().unwrap_or_default().display().to_string();
@@ -165,4 +167,3 @@ fn absolute(permission: Permission, home: &str) -> Result<Permission, Refusal> {
         .absolute("/", home)
         .map_err(|error| Refusal::new(Code::GrantInvalid, error.to_string()))
 }
-

@@ -1,11 +1,7 @@
 //! What the record says of installs and grants.
 
 use meshhost_core::{
-    evidence::{
-        event::EventType,
-        fact::Facts,
-        lifecycle,
-    },
+    evidence::{event::EventType, fact::Facts, lifecycle},
     outcome::Refusal,
 };
 
@@ -42,10 +38,9 @@ impl Installer {
         let act = sys::new_invocation_id(self.clock.as_ref(), self.entropy.as_ref());
         let stamp = sys::stamp(self.clock.as_ref(), self.entropy.as_ref());
         let subject = entrance.subject().clone();
-        let draft = lifecycle::event(&self.host_id, act, subject, stamp, event, facts)
-            .map_err(|error| {
-                Refusal::new(meshhost_core::code::Code::HostFault, error.to_string())
-            })?;
+        let draft = lifecycle::event(&self.host_id, act, subject, stamp, event, facts).map_err(
+            |error| Refusal::new(meshhost_core::code::Code::HostFault, error.to_string()),
+        )?;
         self.evidence.append(vec![draft]).await.map_err(|error| error.refusal())?;
         Ok(())
     }

@@ -122,7 +122,8 @@ fn consent_command(candidate: &Candidate, asks: &[AskView]) -> String {
     }
     for ask in asks.iter().filter(|ask| ask.needs_choice.is_some()) {
         let folder = matches!(ask.permission.as_str(), "fs:ro" | "fs:rw" | "fs:rw+exec");
-        let text = if folder { format!("{}=FOLDER", ask.permission) } else { ask.permission.clone() };
+        let text =
+            if folder { format!("{}=FOLDER", ask.permission) } else { ask.permission.clone() };
         command.push_str(&format!(" --grant {}", shell_word(&text)));
     }
     command

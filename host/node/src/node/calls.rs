@@ -121,7 +121,8 @@ async fn stdin(blobs: &Blobs, digest: &Digest) -> Result<Vec<u8>, Refusal> {
     }
     let mut bytes = Vec::new();
     while (bytes.len() as u64) < length {
-        let piece = call.read(digest, bytes.len() as u64, STDIN_PIECE_BYTES).await.map_err(refused)?;
+        let piece =
+            call.read(digest, bytes.len() as u64, STDIN_PIECE_BYTES).await.map_err(refused)?;
         if piece.is_empty() {
             break;
         }
@@ -174,7 +175,8 @@ fn denied_view(plugin: Option<&str>, access: &DeniedAccess) -> DeniedView {
 /// characters is quoted.
 pub(crate) fn shell_word(text: &str) -> String {
     let plain = |byte: u8| {
-        byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'.' | b'_' | b'-' | b'=' | b':' | b'+')
+        byte.is_ascii_alphanumeric()
+            || matches!(byte, b'/' | b'.' | b'_' | b'-' | b'=' | b':' | b'+')
     };
     if !text.is_empty() && text.bytes().all(plain) {
         return text.to_owned();

@@ -42,7 +42,10 @@ impl Readiness {
         }
         let path = self.components.join(format!("{}.wasm", component.to_hex()));
         let bytes = tokio::fs::read(path).await.map_err(|_| {
-            Refusal::new(Code::StoreFault, "the installed component cannot be read; install it again")
+            Refusal::new(
+                Code::StoreFault,
+                "the installed component cannot be read; install it again",
+            )
         })?;
         if Digest::of(&bytes) != *component {
             let message = "the installed component was changed on disk; install it again";
@@ -65,7 +68,10 @@ impl Readiness {
         }
         let code = self.compiler.compile(bytes).await?;
         self.cache.put(component, &code).map_err(|_| {
-            Refusal::new(Code::StoreFault, "the compiled code could not be written; is the disk full?")
+            Refusal::new(
+                Code::StoreFault,
+                "the compiled code could not be written; is the disk full?",
+            )
         })?;
         self.load(component)?.ok_or_else(|| {
             Refusal::new(Code::HostFault, "the compiled code does not pass its own checks")

@@ -71,7 +71,7 @@ impl InputChecks for Served {
         };
         let rules = InputRules { unknown, list_bytes: self.provider.limits.list_bytes };
         loaded
-            .check_input(&self.provider.capability.export, input, rules)
+            .check_input(&self.provider.capability.export, input, &rules)
             .map_err(|error| Refusal::new(error.code, error.message))
     }
 }

@@ -68,6 +68,7 @@ impl Run {
             plugin: request.plugin.clone(),
             limits: request.limits,
             grants: Arc::clone(&request.execution.grants),
+            blobs: Arc::clone(&request.execution.blobs),
             command: command.map(Arc::new),
             started,
             started_us: runtime.shared.ports.clock.now_us(),
@@ -177,7 +178,7 @@ impl Run {
         // The gate has judged unknown keys by the manifest; none that remains is an error here.
         let rules = InputRules { unknown: UnknownInput::Ignore, list_bytes };
         let input = &self.call.invocation.input;
-        let read = InputBlobs::read(&self.shared.ports.blobs, input, list_bytes);
+        let read = InputBlobs::read(&self.call.blobs, input, list_bytes);
         let inputs = self.deadline.bound(read).await.map_err(|_| Ended::Deadline)?;
         let inputs = inputs.map_err(Ended::Input)?;
         let mut blobs = BlobTable::new(store.as_context_mut(), &inputs);
@@ -200,7 +201,7 @@ impl Run {
         let output = lift(results, &function.ty, &rules, &mut blobs).map_err(Ended::Output)?;
         let unsaved = blobs.finish();
         if !unsaved.is_empty() {
-            let saved = self.deadline.bound(save(&self.shared.ports.blobs, unsaved)).await;
+            let saved = self.deadline.bound(save(&self.call.blobs, unsaved)).await;
             saved.map_err(|_| Ended::Deadline)?.map_err(Ended::Output)?;
         }
         Ok(output)

@@ -79,7 +79,7 @@ impl Fixture {
             plugin: "test".parse().unwrap(),
             capability: Arc::new(capability),
             limits: self.limits,
-            execution: Execution { loaded: Arc::clone(&self.loaded), grants, command: None },
+            execution: Execution { loaded: Arc::clone(&self.loaded), grants, blobs: testing::blobs(), command: None },
         }
     }
 

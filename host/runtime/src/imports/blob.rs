@@ -97,7 +97,7 @@ impl Context {
             Writer::Open(writer) => Ok(writer),
             Writer::Finished => Err(BlobError::Finished),
             Writer::Empty => {
-                let begun = self.shared.ports.blobs.begin(self.call.limits.blob_bytes).await;
+                let begun = self.call.blobs.begin(self.call.limits.blob_bytes).await;
                 begun.map_err(|error| blob_error(&error))
             }
         }
@@ -117,7 +117,7 @@ impl Context {
             let end = usize::try_from(offset.saturating_add(length))?;
             return Ok(bytes.get(start..end).map(<[u8]>::to_vec).ok_or(BlobError::OutOfRange));
         }
-        let read = self.shared.ports.blobs.read(&blob.digest, offset, u32::try_from(length)?);
+        let read = self.call.blobs.read(&blob.digest, offset, u32::try_from(length)?);
         Ok(read.await.map_err(|error| blob_error(&error)))
     }
 }

@@ -68,6 +68,7 @@ impl Setting {
             plugin: "test".parse().unwrap(),
             limits: self.limits,
             grants,
+            blobs: blobs(),
             command: self.command.map(Arc::new),
             started: Instant::now(),
             started_us: STARTED_US,
@@ -77,11 +78,15 @@ impl Setting {
     }
 }
 
+/// A store of blobs in memory.
+pub(crate) fn blobs() -> Arc<dyn BlobStore> {
+    Arc::new(Memory::default())
+}
+
 /// Every service, in memory.
 pub(crate) fn ports() -> Ports {
     let memory = Arc::new(Memory::default());
     Ports {
-        blobs: memory.clone(),
         key_values: memory.clone(),
         invoker: memory.clone(),
         clock: memory.clone(),
