@@ -90,7 +90,7 @@ impl Installer {
     ) -> Result<Reply, Refusal> {
         let candidate = candidate::read(source, name, self.component_bytes).await?;
         let grants = GrantFile::empty(candidate.name.clone(), candidate.consent);
-        self.reviewed(&candidate, &grants, Vec::new())
+        Ok(self.reviewed(&candidate, &grants, Vec::new(), false))
     }
 
     /// Installs, or says what consent is needed.
@@ -128,13 +128,13 @@ impl Installer {
         let grants = self.agreed(&candidate, None, consent)?;
         let Some(grants) = grants else {
             let nothing = GrantFile::empty(candidate.name.clone(), candidate.consent);
-            return self.reviewed(&candidate, &nothing, Vec::new());
+            return Ok(self.reviewed(&candidate, &nothing, Vec::new(), false));
         };
         self.readiness.ready_from(&candidate.inspection.digest, &candidate.bytes).await?;
         files::write_component(&self.folders.components, &candidate)?;
         let record = PluginRecord {
             name: candidate.name.clone(),
-            current: candidate.version(&grants)?,
+            current: candidate.version(&grants),
             staged: None,
             previous: None,
             enabled: true,

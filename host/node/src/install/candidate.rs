@@ -171,9 +171,9 @@ fn plain_name(stem: &str) -> Result<PluginName, Refusal> {
 
 impl Candidate {
     /// What is kept of this version.
-    pub(crate) fn version(&self, grants: &GrantFile) -> Result<PluginVersion, Refusal> {
+    pub(crate) fn version(&self, grants: &GrantFile) -> PluginVersion {
         let manifest = self.manifest.as_ref();
-        Ok(PluginVersion {
+        PluginVersion {
             version: manifest
                 .map_or(semver::Version::new(0, 0, 0), |(manifest, _)| manifest.version.clone()),
             component: self.inspection.digest,
@@ -183,8 +183,8 @@ impl Candidate {
             size_bytes: self.inspection.size_bytes,
             capabilities: self.inspection.capabilities.clone(),
             can_reach: self.can_reach(),
-            grants: super::files::text_of(grants)?,
-        })
+            grants: grants.to_toml(),
+        }
     }
 
     /// What the imports could use, in the grammar of permissions.

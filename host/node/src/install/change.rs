@@ -93,7 +93,7 @@ impl Installer {
             .map(|text| text.split_once('=').map_or(text.as_str(), |(kind, _)| kind).to_owned())
             .collect();
         let mut record = before.record.clone();
-        record.current.grants = files::text_of(&grants)?;
+        record.current.grants = grants.to_toml();
         let plugin = self.assemble(record, grants, Some(before))?;
         let facts = lifecycle::of_plugin(&plugin).texts("kinds", kinds);
         self.commit(entrance, event, facts, &plugin).await?;
@@ -127,14 +127,14 @@ impl Installer {
         let grants = grants.unwrap_or_else(|| before.grants.clone());
         self.readiness.ready_from(&candidate.inspection.digest, &candidate.bytes).await?;
         files::write_component(&self.folders.components, &candidate)?;
-        let version = candidate.version(&grants)?;
+        let version = candidate.version(&grants);
         if widens(&before, &candidate) && !spoken {
             let mut record = before.record.clone();
             record.staged = Some(version);
             let staged = self.assemble(record, before.grants.clone(), Some(&before))?;
             let facts = lifecycle::installed(&candidate, &staged);
             self.commit(entrance, EventType::PluginUpdateStaged, facts, &staged).await?;
-            return self.reviewed(&candidate, &grants, changes);
+            return Ok(self.reviewed(&candidate, &grants, changes, true));
         }
         self.serve_version(entrance, &before, version, grants, EventType::PluginUpdated).await
     }
@@ -188,7 +188,7 @@ impl Installer {
         grants: GrantFile,
         event: EventType,
     ) -> Result<Reply, Refusal> {
-        version.grants = files::text_of(&grants)?;
+        version.grants = grants.to_toml();
         let record = PluginRecord {
             previous: Some(before.record.current.clone()),
             current: version,

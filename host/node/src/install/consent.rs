@@ -10,7 +10,7 @@ use std::{
 use meshhost_core::{
     code::Code,
     evidence::time::Timestamp,
-    grant::{FolderIdentity, GrantEntry, GrantFile, check_grant, needs_choice},
+    grant::{FolderIdentity, GrantEntry, GrantFile, check_grant, effective, needs_choice},
     manifest::Manifest,
     outcome::Refusal,
     permission::Permission,
@@ -52,9 +52,18 @@ impl Installer {
         for permission in self.wished(manifest, consent)? {
             self.grant(&mut grants, manifest, permission)?;
         }
+        if before.is_none() && !consent.partial && self.lacks(manifest, &grants) {
+            return Ok(None);
+        }
         grants.profile = consent.profile.clone().or(grants.profile);
         grants.limits = consent.limits.or(grants.limits);
         Ok(Some(grants))
+    }
+
+    /// Whether something is asked for that the plugin does not work without and does not get.
+    fn lacks(&self, manifest: Option<&Manifest>, grants: &GrantFile) -> bool {
+        let effective = effective(manifest, grants, &self.ceiling, &sys::environment);
+        effective.missing.iter().any(|ask| !ask.optional)
     }
 
     /// Everything that the operator's words name.

@@ -20,12 +20,7 @@ pub(super) fn write_component(folder: &Path, candidate: &Candidate) -> Result<()
 
 /// Writes a plugin's grants.
 pub(super) fn write_grants(folder: &Path, grants: &GrantFile) -> Result<(), Refusal> {
-    write(folder, &format!("{}.toml", grants.plugin), text_of(grants)?.as_bytes())
-}
-
-/// A grant file as text.
-pub(super) fn text_of(grants: &GrantFile) -> Result<String, Refusal> {
-    grants.to_toml().map_err(|error| Refusal::new(Code::GrantInvalid, error.to_string()))
+    write(folder, &format!("{}.toml", grants.plugin), grants.to_toml().as_bytes())
 }
 
 /// Removes a plugin's grants; absent is as good as removed.

@@ -3,7 +3,6 @@
 use meshhost_core::{
     grant::{GrantFile, effective, needs_choice},
     manifest::{CapabilityRules, Manifest},
-    outcome::Refusal,
     permission::Permission,
 };
 use serde_json::Value;
@@ -23,14 +22,15 @@ impl Installer {
         candidate: &Candidate,
         grants: &GrantFile,
         changes: Vec<String>,
-    ) -> Result<Reply, Refusal> {
+        updates: bool,
+    ) -> Reply {
         let manifest = candidate.manifest.as_ref().map(|(manifest, _)| manifest);
         let environment = &sys::environment;
         let effective = effective(manifest, grants, &self.ceiling, environment);
         let asks = manifest.map(|manifest| self.asks(manifest, &effective.permissions));
         let asks = asks.unwrap_or_default();
-        let version = candidate.version(grants)?;
-        Ok(Reply::Review(Box::new(Review {
+        let version = candidate.version(grants);
+        Reply::Review(Box::new(Review {
             name: candidate.name.clone(),
             version: version.version.to_string(),
             description: manifest.map(|manifest| manifest.description.clone()).unwrap_or_default(),
@@ -38,7 +38,7 @@ impl Installer {
             review: candidate.consent,
             size_bytes: candidate.inspection.size_bytes,
             has_manifest: manifest.is_some(),
-            consent_command: consent_command(candidate, &asks),
+            consent_command: consent_command(candidate, &asks, updates),
             asks,
             can_reach: version.can_reach,
             limits: effective.limits,
@@ -46,7 +46,7 @@ impl Installer {
             notes: self.notes(candidate),
             changes,
             inspection: serde_json::to_value(&candidate.inspection).unwrap_or(Value::Null),
-        })))
+        }))
     }
 
     fn asks(&self, manifest: &Manifest, granted: &[Permission]) -> Vec<AskView> {
@@ -115,8 +115,15 @@ fn ask_views(
 }
 
 /// The command that consents to all that is asked.
-fn consent_command(candidate: &Candidate, asks: &[AskView]) -> String {
-    let mut command = format!("meshhost plugin install {}", shell_word(&candidate.word));
+fn consent_command(candidate: &Candidate, asks: &[AskView], updates: bool) -> String {
+    let mut command = if updates {
+        let Candidate { name, inspection, .. } = candidate;
+        format!("meshhost plugin update {name} --approve --digest {}", inspection.digest)
+    } else {
+        format!("meshhost plugin install {}", shell_word(&candidate.word))
+    };
+    let asks = asks.iter().filter(|ask| !ask.granted);
+    let asks: Vec<&AskView> = asks.collect();
     if asks.iter().any(|ask| ask.needs_choice.is_none()) {
         command.push_str(" --yes");
     }

@@ -53,7 +53,7 @@ impl Node {
         let (live, suspended) = LiveGrants::open(&EffectiveGrants::default(), excluded);
         let record = PluginRecord {
             name: candidate.name.clone(),
-            current: candidate.version(&grants)?,
+            current: candidate.version(&grants),
             staged: None,
             previous: None,
             enabled: true,

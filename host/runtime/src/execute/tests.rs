@@ -20,7 +20,7 @@ use super::*;
 use crate::{
     cache::CodeCache,
     compile::compile,
-    imports::testing::{invocation, ports},
+    imports::testing::{self, invocation, ports},
     load::RuntimeConfig,
 };
 
@@ -79,7 +79,12 @@ impl Fixture {
             plugin: "test".parse().unwrap(),
             capability: Arc::new(capability),
             limits: self.limits,
-            execution: Execution { loaded: Arc::clone(&self.loaded), grants, blobs: testing::blobs(), command: None },
+            execution: Execution {
+                loaded: Arc::clone(&self.loaded),
+                grants,
+                blobs: testing::blobs(),
+                command: None,
+            },
         }
     }
 
