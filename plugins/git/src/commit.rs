@@ -8,17 +8,15 @@ use gix::bstr::{BStr, BString, ByteSlice};
 use gix::date::Time;
 use gix::index::entry::{Flags, Mode, Stage, Stat};
 use gix::objs::tree::EntryKind;
-use gix::refs::FullName;
 use gix::{ObjectId, Repository};
 
 use crate::describe;
-use crate::failure::{fault, shortened};
+use crate::failure::{fault, write_failure};
+use crate::lock::Lock;
 use crate::repository::{CommitInfo, Error};
-use crate::tree;
 use crate::worktree::{self, OnDisk};
+use crate::{branch, tree};
 
-/// Branches that nobody commits on through this plugin, and what lies under `release/`.
-const PROTECTED: [&str; 6] = ["main", "master", "trunk", "develop", "production", "release"];
 /// Files of one commit.
 const FILES_MAX: usize = 10_000;
 /// Bytes of a message.
@@ -37,9 +35,9 @@ pub(crate) struct Wanted<'a> {
 /// Commits.
 pub(crate) fn commit(repo: &Repository, wanted: &Wanted<'_>) -> Result<CommitInfo, Error> {
     check(repo, wanted)?;
-    let branch = branch(repo, wanted.branch)?;
+    let branch = branch::allowed(repo, wanted.branch)?;
     let author = author(repo, wanted)?;
-    let (tip, exists) = tip(repo, &branch)?;
+    let (tip, exists) = branch::tip(repo, &branch)?;
     let files = on_disk(repo, wanted.files)?;
     let before = match tip {
         Some(tip) => {
@@ -63,7 +61,7 @@ pub(crate) fn commit(repo: &Repository, wanted: &Wanted<'_>) -> Result<CommitInf
         extra_headers: Vec::new(),
     };
     let id = repo.write_object(&info).map_err(write_failure)?.detach();
-    set_branch(repo, &branch, id, tip.filter(|_| exists), &info)?;
+    branch::advance(repo, &branch, id, (tip, exists), &info)?;
     if repo.head_name().map_err(fault)?.as_ref() == Some(&branch) {
         update_index(repo, &files)?;
     }
@@ -82,60 +80,6 @@ fn check(repo: &Repository, wanted: &Wanted<'_>) -> Result<(), Error> {
         return Ok(());
     };
     Err(Error::Invalid(wrong.to_owned()))
-}
-
-/// The branch's full name, when commits on it are allowed.
-fn branch(repo: &Repository, short: &str) -> Result<FullName, Error> {
-    let name = FullName::try_from(format!("refs/heads/{short}"))
-        .ok()
-        .filter(|_| !short.starts_with('-') && short != "HEAD")
-        .ok_or_else(|| Error::Invalid(format!("{short:?} is no name of a branch")))?;
-    let protected = PROTECTED.iter().any(|one| one.eq_ignore_ascii_case(short))
-        || short.to_ascii_lowercase().starts_with("release/")
-        || is_default_of_a_remote(repo, short)?;
-    if protected {
-        return Err(Error::ProtectedBranch(format!("{short} is protected")));
-    }
-    if elsewhere(repo, &name)? {
-        return Err(Error::ProtectedBranch(format!("{short} is checked out in another folder")));
-    }
-    Ok(name)
-}
-
-/// Whether some remote's HEAD, as last fetched, leads to the branch.
-fn is_default_of_a_remote(repo: &Repository, short: &str) -> Result<bool, Error> {
-    let references = repo.references().map_err(fault)?;
-    let remotes = references.prefixed("refs/remotes/").map_err(fault)?;
-    Ok(remotes.filter_map(Result::ok).any(|found| {
-        let name = found.name().as_bstr().to_str_lossy().into_owned();
-        let default = name.strip_suffix("/HEAD").map(|remote| format!("{remote}/{short}"));
-        let target = found.target().try_name().map(|name| name.as_bstr().to_owned());
-        default.zip(target).is_some_and(|(default, target)| target == default.as_str())
-    }))
-}
-
-/// Whether another working folder of the repository has the branch checked out: it would look
-/// changed there without anybody having changed it.
-fn elsewhere(repo: &Repository, branch: &FullName) -> Result<bool, Error> {
-    let wanted = format!("ref: {}", branch.as_bstr());
-    let mut folders = vec![repo.common_dir().to_path_buf()];
-    for other in repo.worktrees().map_err(fault)? {
-        folders.push(other.git_dir().to_path_buf());
-    }
-    let here = std::fs::canonicalize(repo.git_dir()).ok();
-    folders.retain(|folder| std::fs::canonicalize(folder).ok() != here);
-    Ok(folders.iter().any(|folder| {
-        std::fs::read_to_string(folder.join("HEAD")).is_ok_and(|head| head.trim() == wanted)
-    }))
-}
-
-/// The commit to build on, and whether the branch exists. A new branch begins at HEAD.
-fn tip(repo: &Repository, branch: &FullName) -> Result<(Option<ObjectId>, bool), Error> {
-    if let Some(mut found) = repo.try_find_reference(branch.as_ref()).map_err(fault)? {
-        return Ok((Some(found.peel_to_id().map_err(fault)?.detach()), true));
-    }
-    let head = repo.head().map_err(fault)?;
-    Ok((head.id().map(gix::Id::detach), false))
 }
 
 fn author(repo: &Repository, wanted: &Wanted<'_>) -> Result<Signature, Error> {
@@ -243,27 +187,6 @@ fn edited(repo: &Repository, tree: ObjectId, files: &[File]) -> Result<ObjectId,
     editor.write().map(gix::Id::detach).map_err(write_failure)
 }
 
-fn set_branch(
-    repo: &Repository,
-    branch: &FullName,
-    id: ObjectId,
-    expected: Option<ObjectId>,
-    commit: &gix::objs::Commit,
-) -> Result<(), Error> {
-    use gix::refs::Target;
-    use gix::refs::transaction::{PreviousValue, RefEdit};
-    let expected = match expected {
-        Some(id) => PreviousValue::MustExistAndMatch(Target::Object(id)),
-        None => PreviousValue::MustNotExist,
-    };
-    let summary = commit.message.lines().next().unwrap_or_default().as_bstr();
-    let edit = RefEdit::update(branch.clone(), id, expected, format!("commit: {summary}"));
-    let mut time = gix::date::parse::TimeBuf::default();
-    let committer = commit.committer.to_ref(&mut time);
-    repo.edit_references_as(Some(edit), Some(committer)).map_err(write_failure)?;
-    Ok(())
-}
-
 /// Lets the index follow for the files, so that they are not seen as changed.
 fn update_index(repo: &Repository, files: &[File]) -> Result<(), Error> {
     let mut index = (**repo.index_or_empty().map_err(fault)?).clone();
@@ -280,10 +203,8 @@ fn update_index(repo: &Repository, files: &[File]) -> Result<(), Error> {
     }
     index.sort_entries();
     index.remove_tree();
-    index.write(gix::index::write::Options::default()).map_err(write_failure)
-}
-
-/// Writing did not work: mostly because reading alone was granted.
-fn write_failure(error: impl std::fmt::Display) -> Error {
-    Error::NotPermitted(shortened(format!("writing to the repository: {error:#}")))
+    let lock = Lock::take(&repo.index_path()).map_err(write_failure)?;
+    let mut bytes = Vec::new();
+    index.write_to(&mut bytes, gix::index::write::Options::default()).map_err(fault)?;
+    lock.finish(&bytes).map_err(write_failure)
 }

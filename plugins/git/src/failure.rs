@@ -22,3 +22,8 @@ pub(crate) fn shortened(error: impl Display) -> String {
     text.truncate(end);
     text
 }
+
+/// Writing did not work: mostly because reading alone was granted.
+pub(crate) fn write_failure(error: impl Display) -> Error {
+    Error::NotPermitted(shortened(format!("writing to the repository: {error:#}")))
+}

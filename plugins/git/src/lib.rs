@@ -4,12 +4,14 @@
 //! program is ever run: no hook, no filter, no external diff, no signature.
 
 mod blame;
+mod branch;
 mod commit;
 mod content;
 mod describe;
 mod difference;
 mod failure;
 mod history;
+mod lock;
 mod open;
 mod patch;
 mod references;

@@ -122,6 +122,10 @@ fn commit_on_the_branch_that_is_checked_out() {
     let names = repo.git(&["show", "--format=", "--name-status", "HEAD"]);
     assert_eq!(names, "D\tbin\nA\tnew/deep.txt\nA\tnew/link\nM\tside.txt\n");
     assert!(repo.git(&["fsck", "--strict"]).is_empty());
+    for log in ["HEAD", "work"] {
+        let noted = repo.git(&["reflog", "show", "-1", "--format=%H %gs %gn", log]);
+        assert_eq!(noted, format!("{} commit: A message Ada Lovelace\n", info.id));
+    }
     assert!(matches!(commit(&repo, "work", &["side.txt"]), Err(Error::NothingToCommit)));
 }
 
@@ -154,7 +158,7 @@ fn commit_refuses_protected_branches_wrong_names_and_wrong_files() {
         let refused = commit(&repo, branch, &["side.txt"]);
         assert!(matches!(refused, Err(Error::ProtectedBranch(_))), "{branch}: {refused:?}");
     }
-    for branch in ["", "-x", "HEAD", "a..b", "../../HEAD", "x.lock", "a b"] {
+    for branch in ["side/deeper", "", "-x", "HEAD", "a..b", "../../HEAD", "x.lock", "a b"] {
         let refused = commit(&repo, branch, &["side.txt"]);
         assert!(matches!(refused, Err(Error::Invalid(_))), "{branch}: {refused:?}");
     }
