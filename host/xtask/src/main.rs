@@ -1,10 +1,12 @@
 //! `cargo xtask`: what a clone needs besides cargo. One module per subcommand.
 
+mod demo;
 mod embed;
 mod guests;
 mod install;
 mod say;
 mod setup;
+mod test;
 mod tools;
 
 use std::path::PathBuf;
@@ -34,6 +36,19 @@ enum Task {
         #[arg(long, value_name = "NAME")]
         only: Vec<String>,
     },
+    /// Show the main job on real data: set everything up, install two plugins, call them, see one
+    /// denied and one stopped, verify the record. Changes nothing in the home folder.
+    Demo {
+        /// Do not ask before installing system packages.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Formatting, lints and every test; sets up what they need.
+    Test {
+        /// Do not ask before installing system packages.
+        #[arg(long)]
+        yes: bool,
+    },
     /// Build the optimised binary, with the first-party components inside, and put it in place.
     Install {
         /// The folder to put it into, instead of cargo's own.
@@ -46,6 +61,8 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().task {
         Task::Setup { yes } => setup::run(yes),
         Task::Guests { only } => guests::run(&only),
+        Task::Demo { yes } => demo::run(yes),
+        Task::Test { yes } => test::run(yes),
         Task::Install { to } => install::run(to),
     };
     match done {

@@ -11,7 +11,7 @@ use meshhost_core::{
     code::Code,
     evidence::time::Timestamp,
     grant::{FolderIdentity, GrantEntry, GrantFile, check_grant, effective, needs_choice},
-    manifest::Manifest,
+    manifest::{Ask, Manifest},
     outcome::Refusal,
     permission::Permission,
     profile::Profile,
@@ -63,7 +63,11 @@ impl Installer {
     /// Whether something is asked for that the plugin does not work without and does not get.
     fn lacks(&self, manifest: Option<&Manifest>, grants: &GrantFile) -> bool {
         let effective = effective(manifest, grants, &self.ceiling, &sys::environment);
-        effective.missing.iter().any(|ask| !ask.optional)
+        // A narrower grant is an answer to an ask: `fs:ro=…` to `fs:rw`.
+        let answered = |ask: &Ask| {
+            effective.permissions.iter().any(|permission| ask.permission.covers(permission))
+        };
+        effective.missing.iter().any(|ask| !ask.optional && !answered(ask))
     }
 
     /// Everything that the operator's words name.

@@ -1,0 +1,46 @@
+//! `cargo xtask test`: what continuous integration runs. Every step sets up what it needs, so that
+//! it passes on a fresh clone and a fresh machine.
+
+use std::path::PathBuf;
+
+use crate::{guests, say, setup, tools};
+
+/// Workspaces besides the main one: they are built for another target.
+const GUEST_WORKSPACES: [&str; 2] = ["plugins", "tests/guests"];
+
+/// Runs all steps and stops at the first that fails.
+pub(crate) fn run(yes: bool) -> anyhow::Result<()> {
+    setup::run(yes)?;
+    guests::run(&[])?;
+    say::timed("Formatting", formatting)?;
+    say::timed("Lints", lints)?;
+    say::timed("Tests of the plugins, against the git program too", plugins)?;
+    say::timed("Tests of the host", host)
+}
+
+fn formatting() -> anyhow::Result<()> {
+    cargo(&["fmt", "--all", "--check"], ".")?;
+    GUEST_WORKSPACES.iter().try_for_each(|folder| cargo(&["fmt", "--all", "--check"], folder))
+}
+
+fn lints() -> anyhow::Result<()> {
+    cargo(&["clippy", "--locked", "--workspace", "--all-targets", "--", "--deny", "warnings"], ".")
+}
+
+/// The plugins' own tests run natively: the same code, with the machine's files.
+fn plugins() -> anyhow::Result<()> {
+    cargo(&["test", "--locked", "--workspace", "--quiet"], "plugins")
+}
+
+fn host() -> anyhow::Result<()> {
+    if tools::output("cargo", &["nextest", "--version"]).is_some() {
+        return cargo(&["nextest", "run", "--locked", "--workspace"], ".");
+    }
+    say::line("cargo-nextest is not installed: the tests run with cargo's own runner, slower");
+    cargo(&["test", "--locked", "--workspace"], ".")
+}
+
+fn cargo(arguments: &[&str], folder: &str) -> anyhow::Result<()> {
+    let folder: PathBuf = tools::root().join(folder);
+    tools::run(tools::cargo().current_dir(folder).args(arguments))
+}
