@@ -109,9 +109,6 @@ CREATE TABLE preferences (
 
 -- Failures in a row of each plugin, for each caller; a quarantine lasts until `until_us`.
 CREATE TABLE quarantine (
-    plugin     TEXT NOT NULL REFERENCES plugins (name) ON DELETE CASCADE,
-    subject_id TEXT NOT NULL,
-    failures   INTEGER NOT NULL,
-    until_us   INTEGER,
-    PRIMARY KEY (plugin, subject_id)
+    plugin TEXT PRIMARY KEY NOT NULL REFERENCES plugins (name) ON DELETE CASCADE,
+    traps  TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;

@@ -150,7 +150,8 @@ mod tests {
     async fn a_listener_is_preferred_to_opening_the_folder() {
         let folder = tempfile::tempdir().unwrap();
         let listener = tokio::net::UnixListener::bind(wire::socket_path(folder.path())).unwrap();
-        let options = Options { data: folder.path().to_owned(), config: None };
+        let access = crate::store::directory::Access::Command;
+        let options = Options { data: folder.path().to_owned(), config: None, access };
         let connection = Connection::open(options, "me").await.unwrap();
         assert!(connection.is_socket());
         drop(listener);

@@ -45,8 +45,9 @@ use crate::{
     registry::{Plugin, Registry, Served, Snapshot},
     store::{
         blobs::Blobs,
+        plugins::Plugins,
         results::Results,
-        writer::{EvidenceWriter, StartCondition},
+        writer::{AppendError, EvidenceWriter, StartCondition},
     },
     sys,
 };
@@ -71,6 +72,7 @@ pub struct Door {
     pub(crate) evidence: EvidenceWriter,
     pub(crate) results: Results,
     pub(crate) blobs: Blobs,
+    pub(crate) plugins: Plugins,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) host_id: HostId,
@@ -216,7 +218,7 @@ impl Door {
         };
         let unfinished = UnfinishedCall::new(self, &opened, served.rules.read_only);
         let executed = self.execute(&permit, &served, command).await;
-        self.judge(&opened, plugin, &executed);
+        self.judge(&opened, plugin, &executed).await;
         let draft = end::end_draft(self, &opened, &executed);
         evidence_ids.push(draft.stamp.event_id.clone());
         let answer = Answer {
@@ -250,6 +252,18 @@ impl Door {
         let start = StartCondition::new(&opened.invocation, served.provider.budget);
         match self.evidence.start(drafts, start).await {
             Ok(appended) => Ok(appended.event_ids),
+            Err(AppendError::InFlight(running)) => {
+                // Of two equal calls one runs; the other waits and gets its result.
+                running.ended().await;
+                match self.results.find(&opened.invocation).await {
+                    Ok(Some(result)) => Err(Box::new(result)),
+                    Ok(None) | Err(_) => {
+                        let refusal = AppendError::KnownInvocation.refusal();
+                        let gate = Gate::Replay;
+                        Err(Box::new(self.refuse(opened, Some(served), gate, refusal).await))
+                    }
+                }
+            }
             Err(error) => {
                 let refusal = error.refusal();
                 Err(Box::new(self.refuse(opened, Some(served), Gate::Autonomy, refusal).await))
@@ -288,10 +302,17 @@ impl Door {
         }
     }
 
-    /// Counts a trap, or its absence, towards quarantine.
-    fn judge(&self, opened: &Opened, plugin: &Plugin, executed: &Executed) {
+    /// Counts a trap, or its absence, towards quarantine, and keeps the count.
+    async fn judge(&self, opened: &Opened, plugin: &Plugin, executed: &Executed) {
         let caller = &opened.invocation.subject.id;
-        plugin.judge(caller, executed.trapped, &executed.outcome, self.clock.now_us());
+        let now_us = self.clock.now_us();
+        let Some(count) = plugin.judge(caller, executed.trapped, &executed.outcome, now_us) else {
+            return;
+        };
+        // A component that is not installed has no row, and its count ends with its one call.
+        if let Err(error) = self.plugins.save_quarantine(&plugin.record.name, &count).await {
+            tracing::debug!("a count of traps was not kept: {error}");
+        }
     }
 
     /// Writes a denial and answers with it.

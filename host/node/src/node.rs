@@ -81,6 +81,7 @@ impl Node {
             evidence: store.evidence.clone(),
             results: store.results.clone(),
             blobs: store.blobs.clone(),
+            plugins: store.plugins.clone(),
             clock: Arc::clone(&clock),
             entropy: entropy.clone(),
             host_id: store.keys.host_id().clone(),

@@ -145,7 +145,11 @@ impl Demo {
 const LINES_SHOWN: usize = 24;
 
 fn shortened(output: &[u8]) {
-    let text = String::from_utf8_lossy(output);
+    // Compact JSON is for programs; whoever watches the demo reads it spread out.
+    let pretty = serde_json::from_slice::<serde_json::Value>(output)
+        .ok()
+        .and_then(|value| serde_json::to_string_pretty(&value).ok());
+    let text = pretty.map_or_else(|| String::from_utf8_lossy(output), Into::into);
     let count = text.lines().count();
     for line in text.lines().take(LINES_SHOWN) {
         say::line(line);

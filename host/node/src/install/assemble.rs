@@ -34,11 +34,17 @@ impl Installer {
     pub async fn restore(&self) -> Result<(), Refusal> {
         let loaded = self.plugins.load_all().await.map_err(|error| error.refusal())?;
         let mut plugins = Vec::new();
+        let mut traps: BTreeMap<PluginName, Quarantine> = loaded.quarantines.into_iter().collect();
         for record in loaded.plugins {
             let name = record.name.clone();
             let grants = self.kept_grants(&record);
             match grants.and_then(|grants| self.assemble(record, grants, None)) {
-                Ok(plugin) => plugins.push(plugin),
+                Ok(plugin) => {
+                    if let Some(traps) = traps.remove(&name) {
+                        *plugin.quarantine() = traps;
+                    }
+                    plugins.push(plugin);
+                }
                 Err(refusal) => tracing::error!(plugin = %name, "not serving: {refusal}"),
             }
         }

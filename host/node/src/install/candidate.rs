@@ -97,6 +97,14 @@ fn candidate(
             .map_err(|error| Refusal::new(Code::ManifestInvalid, error.to_string()))?,
         None => Vec::new(),
     };
+    if let Some((manifest, _)) = &manifest {
+        for capability in &mut inspection.capabilities {
+            // The WIT package's version counts; the manifest's stands in where it has none.
+            if capability.version == semver::Version::new(0, 0, 0) {
+                capability.version = manifest.version.clone();
+            }
+        }
+    }
     let consent =
         consent_digest(&inspection.digest, manifest.as_ref().map(|(_, text)| text.as_str()));
     Ok(Candidate { name, bytes, inspection, manifest, rules, consent, word })
@@ -205,8 +213,12 @@ impl Candidate {
         if let Some(problem) = self.inspection.reserved.first() {
             return Err(Refusal::new(Code::ReservedName, problem.clone()));
         }
+        if let Some(problem) = self.inspection.unsupported.first() {
+            return Err(Refusal::new(Code::InvalidComponent, problem.clone()));
+        }
         for import in &self.inspection.imports {
             let missing = match &import.class {
+                ImportClass::NotSupported { reason } => reason.clone(),
                 ImportClass::Unknown => "which this host does not have".to_owned(),
                 ImportClass::VersionMismatch { provided } => {
                     format!("which this host has in version {provided}")

@@ -9,6 +9,7 @@ use meshhost_core::{
     id::{CapabilityId, Digest, PluginName},
     limits::LimitsWanted,
     outcome::Refusal,
+    quarantine::Quarantine,
 };
 
 use super::{
@@ -215,7 +216,10 @@ impl Installer {
         let record = PluginRecord { enabled, ..before.record.clone() };
         let plugin = self.assemble(record, before.grants.clone(), Some(&before))?;
         if enabled {
-            *plugin.quarantine() = meshhost_core::quarantine::Quarantine::default();
+            let clear = Quarantine::default();
+            let saved = self.plugins.save_quarantine(name, &clear).await;
+            saved.map_err(|error| error.refusal())?;
+            *plugin.quarantine() = clear;
         }
         let event = if enabled { EventType::PluginEnabled } else { EventType::PluginDisabled };
         self.commit(entrance, event, lifecycle::of_plugin(&plugin), &plugin).await?;

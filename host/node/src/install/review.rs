@@ -100,15 +100,22 @@ fn ask_views(
     let choices = choices.iter().copied().chain(std::iter::repeat(None));
     let asks = manifest.asks.iter().zip(choices);
     asks.map(|(ask, choice)| {
-        let covered = |permission: &Permission| {
-            permission.covers(&ask.permission) || ask.permission.covers(permission)
+        let covered = |permission: &Permission| permission.covers(&ask.permission);
+        let part: Vec<String> = granted
+            .iter()
+            .filter(|permission| ask.permission.covers(permission) && !covered(permission))
+            .map(ToString::to_string)
+            .collect();
+        let choice = match part.as_slice() {
+            [] => choice.map(str::to_owned),
+            part => Some(format!("granted in part: {}", part.join(", "))),
         };
         AskView {
             permission: ask.permission.to_string(),
             reason: ask.reason.clone(),
             optional: ask.optional,
             granted: granted.iter().any(covered),
-            needs_choice: choice.map(str::to_owned),
+            needs_choice: choice,
         }
     })
     .collect()

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use meshhost_core::{
     code::Code,
-    grant::{EffectiveGrants, GrantFile, effective},
+    grant::{GrantFile, effective},
     id::CapabilityId,
     outcome::Refusal,
     quarantine::Quarantine,
@@ -48,9 +48,11 @@ impl Node {
         let grants = GrantFile::empty(candidate.name.clone(), candidate.consent);
         let manifest = candidate.manifest.as_ref().map(|(manifest, _)| manifest.clone());
         let ceiling = &self.config.ceiling;
-        let effective = effective(manifest.as_ref(), &grants, ceiling, &sys::environment);
+        let mut effective = effective(manifest.as_ref(), &grants, ceiling, &sys::environment);
+        // What a command prints is its answer, not a thing that it reaches.
+        effective.grants.stdout_bytes = effective.limits.output_bytes;
         let excluded = Arc::clone(&self.installer.excluded);
-        let (live, suspended) = LiveGrants::open(&EffectiveGrants::default(), excluded);
+        let (live, suspended) = LiveGrants::open(&effective.grants, excluded);
         let record = PluginRecord {
             name: candidate.name.clone(),
             current: candidate.version(&grants),

@@ -147,9 +147,18 @@ impl Plugin {
         self.ready.get()
     }
 
-    /// Counts a trap, or its absence, towards quarantine.
-    pub fn judge(&self, caller: &str, trapped: Option<TrapPhase>, outcome: &Outcome, now_us: i64) {
+    /// Counts a trap, or its absence, towards quarantine. What changed is returned to be kept.
+    pub fn judge(
+        &self,
+        caller: &str,
+        trapped: Option<TrapPhase>,
+        outcome: &Outcome,
+        now_us: i64,
+    ) -> Option<Quarantine> {
         let mut quarantine = self.quarantine();
+        if trapped.is_none() && quarantine.is_clear() {
+            return None;
+        }
         match (trapped, outcome) {
             (Some(phase), _) => {
                 quarantine.trapped(caller, phase == TrapPhase::Start, now_us);
@@ -165,6 +174,7 @@ impl Plugin {
                 _ => quarantine.probe_ended(caller),
             },
         }
+        Some(quarantine.clone())
     }
 
     /// The plugin as evidence names it.

@@ -1,9 +1,10 @@
 //! What the node keeps of installed plugins: one document each, which of several providers is
-//! preferred, and how often each failed.
+//! preferred, and how often each trapped.
 
 use meshhost_core::{
     capability::Capability,
     id::{CapabilityId, Digest, PluginName},
+    quarantine::Quarantine,
 };
 use serde::{Deserialize, Serialize};
 
@@ -58,21 +59,8 @@ pub struct LoadedPlugins {
     pub plugins: Vec<PluginRecord>,
     /// Which plugin provides a capability that several have.
     pub preferences: Vec<(CapabilityId, PluginName)>,
-    /// Failures that count.
-    pub failures: Vec<FailureRecord>,
-}
-
-/// Failures in a row of one plugin for one caller.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FailureRecord {
-    /// The plugin.
-    pub plugin: PluginName,
-    /// The caller; empty for the quarantine that holds for all.
-    pub subject_id: String,
-    /// How many.
-    pub failures: u32,
-    /// Microseconds since 1970 until which the plugin rests.
-    pub until_us: Option<i64>,
+    /// How often each trapped, where it did.
+    pub quarantines: Vec<(PluginName, Quarantine)>,
 }
 
 /// The plugins in the store. Each change is one transaction.
@@ -108,8 +96,8 @@ impl Plugins {
                 .fetch_all(readers)
                 .await
                 .map_err(fault())?;
-        let failures: Vec<(String, String, u32, Option<i64>)> =
-            sqlx::query_as("SELECT plugin, subject_id, failures, until_us FROM quarantine")
+        let quarantines: Vec<(String, String)> =
+            sqlx::query_as("SELECT plugin, traps FROM quarantine")
                 .fetch_all(readers)
                 .await
                 .map_err(fault())?;
@@ -122,9 +110,9 @@ impl Plugins {
             let capability = capability.parse().map_err(|_| DAMAGED)?;
             loaded.preferences.push((capability, plugin.parse().map_err(|_| DAMAGED)?));
         }
-        for (plugin, subject_id, failures, until_us) in failures {
-            let plugin = plugin.parse().map_err(|_| DAMAGED)?;
-            loaded.failures.push(FailureRecord { plugin, subject_id, failures, until_us });
+        for (plugin, traps) in quarantines {
+            let traps = serde_json::from_str(&traps).map_err(|_| DAMAGED)?;
+            loaded.quarantines.push((plugin.parse().map_err(|_| DAMAGED)?, traps));
         }
         Ok(loaded)
     }
@@ -179,21 +167,27 @@ impl Plugins {
         Ok(())
     }
 
-    /// Keeps how often a plugin failed for a caller; nothing is kept when it is zero.
+    /// Keeps how often a plugin trapped; nothing is kept when that is clear.
     ///
     /// # Errors
     /// When the plugin is not installed or the database refuses.
-    pub async fn save_failures(&self, record: &FailureRecord) -> Result<(), StoreError> {
-        let statement = if record.failures == 0 && record.until_us.is_none() {
-            "DELETE FROM quarantine WHERE plugin = ?1 AND subject_id = ?2"
+    pub async fn save_quarantine(
+        &self,
+        plugin: &PluginName,
+        quarantine: &Quarantine,
+    ) -> Result<(), StoreError> {
+        let traps = serde_json::to_string(quarantine)
+            .map_err(|source| StoreError::Fault { operation: WRITE, source: Box::new(source) })?;
+        let statement = if quarantine.is_clear() {
+            "DELETE FROM quarantine WHERE plugin = ?1"
         } else {
-            "INSERT OR REPLACE INTO quarantine VALUES (?1, ?2, ?3, ?4)"
+            "INSERT OR REPLACE INTO quarantine VALUES (?1, ?2)"
         };
-        sqlx::query(statement)
-            .bind(record.plugin.as_str().to_owned())
-            .bind(record.subject_id.clone())
-            .bind(record.failures)
-            .bind(record.until_us)
+        let mut query = sqlx::query(statement).bind(plugin.as_str().to_owned());
+        if !quarantine.is_clear() {
+            query = query.bind(traps);
+        }
+        query
             .execute(&mut *self.database.writer().await)
             .await
             .map_err(StoreError::database(WRITE))?;

@@ -42,27 +42,22 @@ async fn records_come_back_as_they_were_in_the_order_of_installs() {
 }
 
 #[tokio::test]
-async fn a_plugin_goes_with_its_preferences_and_failures_and_an_update_keeps_them() {
+async fn a_plugin_goes_with_its_preferences_and_traps_and_an_update_keeps_them() {
     let (_home, plugins) = plugins().await;
     let (git, log) = ("git".parse::<PluginName>().unwrap(), "git.log".parse().unwrap());
     plugins.prefer(&log, &git).await.unwrap_err();
     plugins.save_plugin(&record("git", 1)).await.unwrap();
     plugins.prefer(&log, &git).await.unwrap();
-    let failures = FailureRecord {
-        plugin: git.clone(),
-        subject_id: "local:me".to_owned(),
-        failures: 3,
-        until_us: Some(7),
-    };
-    plugins.save_failures(&failures).await.unwrap();
+    let mut traps = Quarantine::default();
+    traps.trapped("local:me", false, 7);
+    plugins.save_quarantine(&git, &traps).await.unwrap();
     plugins.save_plugin(&record("git", 1)).await.unwrap();
     let loaded = plugins.load_all().await.unwrap();
     assert_eq!(loaded.preferences, [(log, git.clone())]);
-    assert_eq!(loaded.failures, std::slice::from_ref(&failures));
-    let none = FailureRecord { failures: 0, until_us: None, ..failures.clone() };
-    plugins.save_failures(&none).await.unwrap();
-    assert_eq!(plugins.load_all().await.unwrap().failures, []);
-    plugins.save_failures(&failures).await.unwrap();
+    assert_eq!(loaded.quarantines, [(git.clone(), traps.clone())]);
+    plugins.save_quarantine(&git, &Quarantine::default()).await.unwrap();
+    assert_eq!(plugins.load_all().await.unwrap().quarantines, []);
+    plugins.save_quarantine(&git, &traps).await.unwrap();
     plugins.remove(&git).await.unwrap();
     assert_eq!(plugins.load_all().await.unwrap(), LoadedPlugins::default());
     assert!(matches!(plugins.remove(&git).await.unwrap_err(), StoreError::NotFound(_)));
