@@ -1,7 +1,5 @@
 //! The manifests of the plugins in this repository are read by the same code as everybody's.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
-
 use std::fs;
 use std::path::Path;
 

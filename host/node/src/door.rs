@@ -102,11 +102,9 @@ impl Door {
     pub(crate) async fn call_in(&self, incoming: Incoming, snapshot: &Snapshot) -> CallResult {
         let invocation = Arc::new(incoming.invocation);
         let served = snapshot.resolve(&invocation);
-        let opened = match self.open(invocation, served.as_ref().ok()) {
+        let opened = match self.open(&invocation, served.as_ref().ok()) {
             Ok(opened) => opened,
-            Err((invocation, refusal)) => {
-                return Answer::unwritten(&invocation, refusal, self.clock.now_us());
-            }
+            Err(refusal) => return Answer::unwritten(&invocation, refusal, self.clock.now_us()),
         };
         let served = match served {
             Ok(served) => served,
@@ -123,17 +121,14 @@ impl Door {
     /// Stamps the call and commits to its input.
     fn open(
         &self,
-        invocation: Arc<Invocation>,
+        invocation: &Arc<Invocation>,
         served: Option<&Arc<Served>>,
-    ) -> Result<Opened, (Arc<Invocation>, Refusal)> {
+    ) -> Result<Opened, Refusal> {
         let started_us = self.clock.now_us();
         let stamp = self.stamp();
-        let canonical = match canonical::to_commit(&invocation.input) {
-            Ok(canonical) => canonical,
-            Err(_) => {
-                let message = "the input is nested too deeply to be written down";
-                return Err((invocation, Refusal::new(Code::InputInvalid, message)));
-            }
+        let Ok(canonical) = canonical::to_commit(&invocation.input) else {
+            let message = "the input is nested too deeply to be written down";
+            return Err(Refusal::new(Code::InputInvalid, message));
         };
         let capability = served.map(|served| &served.provider.capability);
         let context = Arc::new(Context {
@@ -154,6 +149,7 @@ impl Door {
             provider: served.map(|served| served.plugin.evidence_provider()),
             input: Some(Commitment::new(&stamp.salt, &canonical)),
         };
+        let invocation = Arc::clone(invocation);
         Ok(Opened { invocation, context, started_us, stamp, origin })
     }
 

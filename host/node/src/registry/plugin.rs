@@ -121,7 +121,6 @@ impl Plugin {
     }
 
     /// How often it trapped.
-    #[must_use]
     pub fn quarantine(&self) -> std::sync::MutexGuard<'_, Quarantine> {
         self.quarantine.lock().unwrap_or_else(PoisonError::into_inner)
     }

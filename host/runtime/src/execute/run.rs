@@ -149,7 +149,7 @@ impl Run {
         let instance = instance
             .map_err(|_| Ended::Deadline)?
             .map_err(|error| Ended::trap(TrapPhase::Start, error))?;
-        let entry = instance.get_func(&mut *store, &function.index).ok_or(Ended::Panic)?;
+        let entry = instance.get_func(&mut *store, function.index).ok_or(Ended::Panic)?;
 
         let mut results = vec![Val::Bool(false); function.ty.results().len()];
         let called = self.deadline.bound(entry.call_async(&mut *store, &arguments, &mut results));
