@@ -3,6 +3,7 @@
 //! The store is made for the call and thrown away after it, however it ended. [`run`] drives it
 //! under its deadline; [`ending`] is the only module that interprets a trap.
 
+pub mod bare;
 mod deadline;
 mod ending;
 mod run;

@@ -1,5 +1,6 @@
 //! `cargo xtask`: what a clone needs besides cargo. One module per subcommand.
 
+mod bench;
 mod demo;
 mod embed;
 mod guests;
@@ -55,6 +56,16 @@ enum Task {
         #[arg(long, value_name = "FOLDER")]
         to: Option<PathBuf>,
     },
+    /// Measure and print the figures, or those named. Takes an optimised build; a slow figure is
+    /// no failure.
+    Bench {
+        /// Only these.
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+        /// One line of JSON for each figure.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -64,6 +75,7 @@ fn main() -> ExitCode {
         Task::Demo { yes } => demo::run(yes),
         Task::Test { yes } => test::run(yes),
         Task::Install { to } => install::run(to),
+        Task::Bench { names, json } => bench::run(&names, json),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
