@@ -20,7 +20,10 @@ impl LogCollector {
         self.offered_bytes = self.offered_bytes.saturating_add(text.len() as u64);
         let left = usize::try_from(bytes_max.saturating_sub(self.kept_bytes)).unwrap_or(usize::MAX);
         let kept = floor_char(text, left);
-        self.kept_bytes = self.kept_bytes.saturating_add(kept.len() as u64);
+        // What was cut ends the log: later text would read as if it followed.
+        let cut = kept.len() < text.len();
+        let used = self.kept_bytes.saturating_add(kept.len() as u64);
+        self.kept_bytes = if cut { bytes_max } else { used };
         for piece in kept.split_inclusive('\n') {
             if self.lines.len() >= LINES_MAX {
                 return;
