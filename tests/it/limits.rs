@@ -1,116 +1,291 @@
 //! A hostile component for every limit, through the real binary: each ends with its own code, and
 //! the node answers the next call as if nothing had happened.
 
-use meshhost_core::code::Exit;
+use std::process::{Child, Stdio};
 
-use crate::support::{Home, wat};
+use meshhost_core::code::{Code, Exit};
+use serde_json::json;
 
-/// One hostile component: what it exports as `f`, and how a call of it must end.
+use crate::{
+    components::{self, SPIN, body, module, with_clock},
+    support::{Home, guest, ran, until, wat},
+};
+
+/// One hostile component, how it is installed, and how a call of its `f` ends.
 struct Case {
     name: &'static str,
     text: String,
-    exit: Exit,
-    code: &'static str,
+    limit: &'static str,
+    code: Code,
 }
 
-/// A component with one core module whose function `f` has this body.
-fn body(code: &str) -> String {
-    module(&format!("(memory (export \"mem\") 1) (func $f (export \"f\") {code})"))
-}
-
-/// A component with this core module, lifting its `f`.
-fn module(fields: &str) -> String {
-    format!(
-        "(component
-            (core module $m {fields})
-            (core instance $i (instantiate $m))
-            (func (export \"f\") (canon lift (core func $i \"f\"))))"
-    )
-}
-
-const SPIN: &str = "(loop $again br $again)";
-const GROW: &str = "(loop $again
-    (if (i32.eq (memory.grow (i32.const 16)) (i32.const -1)) (then unreachable))
-    br $again)";
-
-fn cases() -> Vec<Case> {
-    let case = |name, text, exit, code| Case { name, text, exit, code };
+fn memory_cases() -> Vec<Case> {
+    let case = |name, text, limit, code| Case { name, text, limit, code };
+    let grow = "(loop $again
+        (if (i32.eq (memory.grow (i32.const 16)) (i32.const -1)) (then unreachable))
+        br $again)";
+    let grow_table = "(table $t 1 funcref) (func (export \"f\") (loop $again
+        (if (i32.eq (table.grow $t (ref.null func) (i32.const 1000)) (i32.const -1))
+            (then unreachable))
+        br $again))";
+    let recurse = "(func $f (export \"f\") (local $n i32) (call $f) (drop (local.get $n)))";
     vec![
-        case("spin", body(SPIN), Exit::Timeout, "deadline"),
+        case("grow-memory", body(grow), "memory_bytes=8MiB", Code::LimitMemory),
+        case("grow-to-the-default", body(grow), "", Code::LimitMemory),
+        case("many-memories", components::many_memories(), "", Code::LimitMemory),
+        case("grow-table", module(grow_table), "", Code::LimitTable),
+        case("recurse", module(recurse), "", Code::LimitRecursion),
         case(
-            "spin-at-start",
-            module(&format!("(func $s {SPIN}) (start $s) (func (export \"f\"))")),
-            Exit::Timeout,
-            "deadline",
+            "start-traps",
+            module("(func $s unreachable) (start $s) (func (export \"f\"))"),
+            "",
+            Code::Trap,
         ),
-        case("grow-memory", body(GROW), Exit::Limit, "limit-memory"),
+        case("trap", body("unreachable"), "", Code::Trap),
+    ]
+}
+
+fn time_cases() -> Vec<Case> {
+    let case = |name, text, limit, code| Case { name, text, limit, code };
+    let repeat = |operation: &str| {
+        module(&format!(
+            "(memory 256) (table 1 funcref) (func (export \"f\")
+                (loop $again {operation} br $again))"
+        ))
+    };
+    let start = format!("(func $s {SPIN}) (start $s) (func (export \"f\"))");
+    let soon = "deadline_ms=100";
+    let fuel = "fuel=200000000";
+    vec![
+        case("spin", body(SPIN), soon, Code::LimitDeadline),
+        case("spin-at-start", module(&start), soon, Code::LimitDeadline),
+        case("sleep-in-the-host", components::sleeper(), soon, Code::LimitDeadline),
+        case("fuel", body(SPIN), "fuel=3000000", Code::LimitFuel),
+        case("fuel-at-start", module(&start), "fuel=3000000", Code::LimitFuel),
+        case("fuel-of-grow", repeat("(drop (memory.grow (i32.const 0)))"), fuel, Code::LimitFuel),
         case(
-            "many-memories",
-            many_memories(),
-            Exit::Limit,
-            "limit-memory",
+            "fuel-of-fill",
+            repeat("(memory.fill (i32.const 0) (i32.const 1) (i32.const 16777216))"),
+            fuel,
+            Code::LimitFuel,
         ),
         case(
-            "recurse",
-            body("call $f"),
-            Exit::Limit,
-            "limit-recursion",
-        ),
-        case(
-            "grow-table",
-            module(
-                "(table $t 1 funcref) (func (export \"f\") (loop $again
-                    (if (i32.eq (table.grow $t (ref.null func) (i32.const 1000)) (i32.const -1))
-                        (then unreachable))
-                    br $again))",
-            ),
-            Exit::Limit,
-            "limit-table",
-        ),
-        case(
-            "trap",
-            body("unreachable"),
-            Exit::Trap,
-            "trap",
+            "fuel-of-copy",
+            repeat("(memory.copy (i32.const 0) (i32.const 1) (i32.const 16777215))"),
+            fuel,
+            Code::LimitFuel,
         ),
     ]
 }
 
-/// Four core instances, each with a memory of its own that it grows: the limit is their sum.
-fn many_memories() -> String {
-    let instances: String =
-        (0..4).map(|index| format!("(core instance $i{index} (instantiate $m))")).collect();
-    let calls: String = (0..4).map(|index| format!("(call $f{index})")).collect();
-    let imports: String =
-        (0..4).map(|index| format!("(import \"i{index}\" \"f\" (func $f{index}))")).collect();
-    let arguments: String =
-        (0..4).map(|index| format!("(with \"i{index}\" (instance $i{index}))")).collect();
-    format!(
-        "(component
-            (core module $m (memory 1) (func (export \"f\")
-                (drop (memory.grow (i32.const 1500)))
-                (if (i32.lt_u (memory.size) (i32.const 1501)) (then unreachable))))
-            {instances}
-            (core module $all {imports} (func (export \"f\") {calls}))
-            (core instance $a (instantiate $all {arguments}))
-            (func (export \"f\") (canon lift (core func $a \"f\"))))"
-    )
+fn host_cases() -> Vec<Case> {
+    let case = |name, text, limit, code| Case { name, text, limit, code };
+    let hoard = with_clock("(loop $again (drop (call $sleep (i64.const 0))) (br $again))");
+    let pester = with_clock("(loop $again (drop (call $now)) (br $again))");
+    let list = components::bytes;
+    vec![
+        case("hoard-handles", hoard, "handles=16", Code::LimitHandles),
+        case("pester-the-host", pester, "host_calls=100", Code::LimitHostCalls),
+        case("long-list", list(100_000), "hostcall_fuel=1000000", Code::LimitHostMemory),
+        case("list-for-a-blob", list(100_000), "", Code::LimitList),
+        case("long-output", list(60_000), "output_bytes=1000", Code::LimitOutput),
+        case(
+            "long-input-of-a-call",
+            components::caller("nobody.f", 100_000),
+            "host_buffer_bytes=64KiB",
+            Code::LimitHostMemory,
+        ),
+    ]
 }
 
 #[test]
 fn every_limit_ends_its_call_with_its_own_code_and_the_node_serves_on() {
     let home = Home::new();
-    let good = wat(&home, "good", &body(""));
-    home.run(["plugin".as_ref(), "install".as_ref(), good.as_os_str()]).expect(0);
+    let good = wat(&home, "good", &components::nothing());
+    home.install(&good, &[]);
     let node = home.serve();
-    for Case { name, text, exit, code } in cases() {
+    for Case { name, text, limit, code } in
+        memory_cases().into_iter().chain(time_cases()).chain(host_cases())
+    {
         let file = wat(&home, name, &text);
-        home.run(["plugin".as_ref(), "install".as_ref(), file.as_os_str()]).expect(0);
-        let call = home.run(["call", &format!("{name}.f"), "--timeout", "1s", "--json"]);
-        let call = call.expect(i32::from(exit as u8));
-        assert_eq!(call.json()["error"]["code"], code, "{name}");
+        let options = if limit.is_empty() { vec![] } else { vec!["--limit", limit] };
+        home.install(&file, &options);
+        let call = home.run_json(["call", &format!("{name}.f")]);
+        assert_eq!(call.code_name(), code.info().name, "{name}: {}", call.stdout);
+        assert_eq!(call.json()["outcome"], "failure", "{name}");
+        call.expect(i32::from(code.exit() as u8));
         home.run(["call", "good.f"]).expect(0);
     }
     home.run(["audit", "verify"]).expect(0);
-    assert_eq!(node.stop(), Some(0));
+    node.stop_well();
+}
+
+#[test]
+fn core_instances_are_counted_at_install() {
+    let home = Home::new();
+    let file = wat(&home, "many", &components::many_instances(65));
+    let install = home.run_json(["plugin", "install", file.to_str().expect("text")]);
+    assert_eq!(install.code_name(), Code::LimitInstances.info().name);
+    install.expect(Exit::Limit as i32);
+    let file = wat(&home, "most", &components::many_instances(64));
+    home.install(&file, &[]);
+    home.run(["call", "most.f"]).expect(0);
+}
+
+#[test]
+fn a_ceiling_of_the_node_is_not_passed() {
+    let home = Home::new();
+    home.run(["plugin", "list"]).expect(0);
+    std::fs::write(home.data().join("meshhost.toml"), "[ceiling.limits]\nfuel = 3_000_000\n")
+        .expect("a file");
+    home.install(&wat(&home, "spin", &body(SPIN)), &["--limit", "fuel=1000000000000"]);
+    let call = home.run_json(["call", "spin.f"]);
+    assert_eq!(call.code_name(), Code::LimitFuel.info().name);
+}
+
+#[test]
+fn text_above_its_limit_is_counted_and_dropped_or_ends_the_call() {
+    let home = Home::new();
+    let grants = ["--grant", "log=4KiB", "--grant", "stdout=4KiB"];
+    home.install(&guest("command"), &grants);
+    let node = home.serve();
+    let run = |words: serde_json::Value| {
+        home.run_json(["call", "command.run", &format!("arguments:={words}")])
+    };
+    let flood = run(json!(["complain", "1000000"])).expect(0).json();
+    assert_eq!(flood["usage"]["log_bytes"], 1_000_000);
+    assert!(flood["log"].to_string().len() < 8 * 1024, "the rest is dropped");
+    run(json!(["shout", "4096"])).expect(0);
+    let too_much = run(json!(["shout", "4097"]));
+    assert_eq!(too_much.code_name(), Code::LimitOutput.info().name);
+    home.run(["plugin", "revoke", "command", "--all"]).expect(0);
+    let silent = run(json!(["shout", "1000000"])).expect(0).json();
+    assert_eq!(silent["data"]["stdout"], "", "without the grant it is dropped");
+    node.stop_well();
+}
+
+#[test]
+fn a_pipe_in_a_granted_folder_holds_nobody_up() {
+    let home = Home::new();
+    let folder = home.work().join("shared");
+    std::fs::create_dir(&folder).expect("a folder");
+    let pipe = folder.join("pipe");
+    let mode = rustix::fs::Mode::RWXU;
+    rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, mode).expect("a pipe");
+    let grant = format!("fs:ro={}", folder.display());
+    home.install(&guest("filesystem"), &["--grant", &grant]);
+    home.install(&guest("command"), &["--grant", &grant, "--grant", "stdout=1KiB"]);
+    let node = home.serve();
+    // As many as there are threads for files, and one more: each would block its thread.
+    for _ in 0..5 {
+        let read = home.run_json(["call", "filesystem.read", "path=shared/pipe"]);
+        assert_eq!(read.code_name(), Code::PluginFailure.info().name, "{}", read.stdout);
+    }
+    let words = json!(["read", pipe]);
+    let read = home.run_json(["call", "command.run", &format!("arguments:={words}")]);
+    read.expect(Exit::PluginFailure as i32);
+    node.stop_well();
+}
+
+#[test]
+fn places_are_bounded_and_whoever_finds_none_is_told_busy() {
+    let home = Home::new();
+    let options = ["--limit", "concurrency=1", "--limit", "waiting=1"];
+    home.install(&wat(&home, "sleeper", &components::sleeper()), &options);
+    let node = home.serve();
+    // One runs, one waits, and whichever comes last finds no place.
+    let mut calls: Vec<_> = (0..3)
+        .map(|_| {
+            let mut call = home.command(["call", "sleeper.f", "--json"]);
+            call.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("a call")
+        })
+        .collect();
+    let refused = until("a full queue", || {
+        let ended = |call: &mut Child| matches!(call.try_wait(), Ok(Some(_)));
+        calls.iter_mut().position(ended).map(|place| calls.remove(place))
+    });
+    let refused = ran(refused.wait_with_output().expect("it has ended"));
+    assert_eq!(refused.code_name(), Code::Busy.info().name);
+    assert!(refused.stdout.contains("queue is full"), "{}", refused.stdout);
+    assert_eq!(refused.json()["outcome"], "denied", "nothing ran");
+    refused.expect(Exit::Busy as i32);
+    // Callers that go away free their places: the next call runs, into its own deadline.
+    for call in &mut calls {
+        call.kill().expect("it ends");
+        call.wait().expect("it ends");
+    }
+    until("a free place", || {
+        let call =
+            ran(home.command(["call", "sleeper.f", "--timeout", "20ms"]).output().expect("a call"));
+        (call.code == Exit::Timeout as i32).then_some(())
+    });
+    home.run(["audit", "verify"]).expect(0);
+    node.stop_well();
+}
+
+#[test]
+fn plugins_that_call_each_other_end_at_the_depth_and_wait_for_nobody() {
+    let home = Home::new();
+    home.run(["plugin", "list"]).expect(0);
+    // What calls others is of high risk, which plugins do not reach unless the node says so.
+    std::fs::write(home.data().join("meshhost.toml"), "[ceiling.risk]\nplugin = \"high\"\n")
+        .expect("a file");
+    let install = |name: &str, target: &str, options: &[&str]| {
+        let file = wat(&home, name, &components::caller(target, 2));
+        let call = format!("call={target}");
+        home.install(&file, &[&["--grant", call.as_str()], options].concat());
+    };
+    install("itself", "itself.f", &[]);
+    install("ping", "pong.f", &["--grant", "call=ping.f"]);
+    install("pong", "ping.f", &["--grant", "call=pong.f"]);
+    install("narrow", "pong.f", &[]);
+    install("alone", "alone.f", &["--limit", "concurrency=1"]);
+    install("deaf", "nobody.f", &[]);
+    let node = home.serve();
+    for (id, answer) in [
+        // Eight deep, and the eighth is denied the ninth.
+        ("itself.f", 107),
+        ("ping.f", 107),
+        // What the first may not call, nobody calls on its behalf.
+        ("narrow.f", 101),
+        // A place of the own chain is not waited for.
+        ("alone.f", 100),
+        ("deaf.f", 100),
+    ] {
+        let call = home.json(["call", id]);
+        assert_eq!(call["data"], answer, "{id}: {call}");
+    }
+    home.run(["plugin", "revoke", "itself", "--all"]).expect(0);
+    let ungranted = home.json(["call", "itself.f"]);
+    assert_eq!(ungranted["data"], 100, "denied");
+    let command = ungranted["denied"][0]["command"].as_str().unwrap_or_default();
+    assert_eq!(command, "meshhost plugin grant itself call=itself.f");
+    home.run(["audit", "verify"]).expect(0);
+    node.stop_well();
+}
+
+#[test]
+fn a_plugin_that_traps_in_a_row_rests_until_it_is_enabled() {
+    let home = Home::new();
+    home.install(&wat(&home, "trap", &body("unreachable")), &[]);
+    home.install(&wat(&home, "good", &components::nothing()), &[]);
+    let node = home.serve();
+    let mut traps = 0;
+    // On a slow machine a rest may be over before the next call; each is longer than the one before.
+    let skipped = until("a quarantine", || {
+        let call = home.run_json(["call", "trap.f"]);
+        traps += u32::from(call.code == Exit::Trap as i32);
+        (call.code != Exit::Trap as i32).then_some(call)
+    });
+    assert!(traps >= 5, "{traps} traps");
+    assert_eq!(skipped.code_name(), Code::Quarantined.info().name);
+    assert_eq!(skipped.json()["outcome"], "skipped");
+    assert!(skipped.json()["error"]["retry_after_ms"].as_u64() > Some(0));
+    skipped.expect(Exit::Skipped as i32);
+    home.run(["call", "good.f"]).expect(0);
+    let listed = home.json(["plugin", "permissions", "trap"]);
+    assert_eq!(listed["state"], "quarantined");
+    home.run(["plugin", "enable", "trap"]).expect(0);
+    home.run(["call", "trap.f"]).expect(Exit::Trap as i32);
+    node.stop_well();
 }

@@ -1,6 +1,15 @@
 //! Starts the real `meshhost` for each test. One binary, so that it is linked once.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
-mod support;
+mod bad_input;
+mod components;
+mod evidence;
+mod install;
 mod limits;
+mod support;

@@ -66,11 +66,10 @@ pub struct CodeInfo {
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident = $number:literal $name:literal $exit:ident $denial:literal
         $retryable:literal : $title:literal, $explanation:literal;)*) => {
-        /// Names one kind of error.
+        /// Names one kind of error. In JSON it is its short name.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-        #[serde(rename_all = "kebab-case")]
         pub enum Code {
-            $(#[doc = $title] $variant,)*
+            $(#[doc = $title] #[serde(rename = $name)] $variant,)*
         }
 
         /// Every code, in the order of the numbers.
@@ -331,6 +330,7 @@ mod tests {
         for info in ALL {
             assert_eq!(Code::find(info.number).map(|found| found.code), Some(info.code));
             assert_eq!(Code::find(info.name).map(|found| found.code), Some(info.code));
+            assert_eq!(serde_json::json!(info.code), info.name);
             assert!(!info.title.is_empty() && !info.explanation.is_empty());
         }
     }

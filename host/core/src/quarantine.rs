@@ -84,6 +84,13 @@ impl Quarantine {
         own.max(self.everybody.remaining_ms(now_us))
     }
 
+    /// Whether it rests for anybody.
+    #[must_use]
+    pub fn rests(&self, now_us: i64) -> bool {
+        let mut all = self.callers.values().chain([&self.everybody]);
+        all.any(|rest| rest.remaining_ms(now_us).is_some())
+    }
+
     /// Whether anybody rests or a count runs: only then is there something to keep.
     #[must_use]
     pub fn is_clear(&self) -> bool {
@@ -148,6 +155,7 @@ mod tests {
         quarantine.trapped("a", false, 0);
         assert_eq!(quarantine.admit("a", 0), Some(REST_MS_FIRST));
         assert_eq!(quarantine.admit("b", 0), None);
+        assert!(quarantine.rests(0) && !quarantine.rests(SECOND_US));
     }
 
     #[test]

@@ -31,6 +31,7 @@ mod capabilities;
 mod compile_child;
 mod completions;
 mod consent;
+mod denied;
 mod doctor;
 mod exit;
 mod explain;

@@ -89,8 +89,11 @@ async fn connect(data: &Path) -> Result<Option<UnixStream>, Refusal> {
             "the node that serves this data directory belongs to another user",
         )),
         Err(error) => match error.kind() {
-            // A socket file without a listener is stale: the next node removes it.
-            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Ok(None),
+            // A socket file without a listener is stale: the next node removes it. What is no
+            // folder is refused when it is opened.
+            io::ErrorKind::NotFound
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::NotADirectory => Ok(None),
             io::ErrorKind::InvalidInput => Ok(None),
             _ => Err(Refusal::new(
                 Code::NodeUnreachable,

@@ -125,6 +125,7 @@ impl Installer {
             return Err(exists(existing, &candidate));
         }
         candidate.check_names(&snapshot)?;
+        candidate.check_fits(&self.ceiling.limits)?;
         let grants = self.agreed(&candidate, None, consent)?;
         let Some(grants) = grants else {
             let nothing = GrantFile::empty(candidate.name.clone(), candidate.consent);
@@ -142,8 +143,12 @@ impl Installer {
         };
         let plugin = self.assemble(record, grants, None)?;
         let facts = lifecycle::installed(&candidate, &plugin);
+        // Said of what was there before it.
+        let notes = self.notes(&candidate);
         self.commit(entrance, EventType::PluginInstalled, facts, &plugin).await?;
-        Ok(Reply::Plugin(Box::new(review::plugin_view(&plugin, self.clock.now_us()))))
+        let mut view = review::plugin_view(&plugin, self.clock.now_us());
+        view.notes.extend(notes);
+        Ok(Reply::Plugin(Box::new(view)))
     }
 
     /// Writes evidence, the grant file and the record, then lets calls see the plugin.

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::{
     arguments::{Input, Reader},
-    json as documents, outcome,
+    denied, json as documents, outcome,
     parameters::{self, parameters},
     print::Output,
     session::{Session, unexpected},
@@ -162,7 +162,8 @@ async fn ask_until_granted(
     let mut repeats = if may_repeat { REPEATS_MAX } else { 0 };
     loop {
         let reply = session.ask(Request::Call(call.clone())).await?;
-        let Reply::Call(reply) = reply else { return Err(unexpected(&reply)) };
+        let Reply::Call(mut reply) = reply else { return Err(unexpected(&reply)) };
+        denied::name_folders(&mut reply);
         let offer = outcome::offer(&reply).filter(|_| repeats > 0);
         let Some((plugin, permission)) = offer else { return Ok((*reply, false)) };
         repeats -= 1;

@@ -239,8 +239,9 @@ async fn install(command: InstallCommand, session: &mut Session) -> Result<Outpu
             changed(again, "is installed")
         }
         Reply::Plugin(view) => {
-            // Nobody was asked: what was installed is shown all the same.
+            // Nobody was asked: what was installed is shown all the same, its notes at the end.
             shown.asks.clone_from(&view.asks);
+            shown.notes.clear();
             let mut output = changed(Reply::Plugin(view), "is installed")?;
             output.text.insert_str(0, &review::card(&shown));
             Ok(output)

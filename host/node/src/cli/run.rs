@@ -71,10 +71,14 @@ async fn run_call(
     session: &mut Session,
 ) -> Result<Output, Refusal> {
     let is_command = capability.is_none();
-    match session.ask(Request::Run { source, capability, call }).await? {
-        Reply::Call(reply) if is_command => Ok(outcome::command_output(&reply)),
-        Reply::Call(reply) => Ok(outcome::output(&reply, false)),
-        other => Err(unexpected(&other)),
+    let reply = session.ask(Request::Run { source, capability, call }).await?;
+    let Reply::Call(mut reply) = reply else { return Err(unexpected(&reply)) };
+    // What is not installed cannot be granted anything.
+    reply.denied.iter_mut().for_each(|denied| denied.command = None);
+    if is_command {
+        Ok(outcome::command_output(&reply))
+    } else {
+        Ok(outcome::output(&reply, false))
     }
 }
 

@@ -11,6 +11,7 @@ use meshhost_core::{
     code::Code,
     grant::GrantFile,
     id::{Digest, PluginName},
+    limits::Limits,
     manifest::{CapabilityRules, MANIFEST_BYTES_MAX, Manifest, consent_digest},
     outcome::Refusal,
 };
@@ -242,6 +243,20 @@ impl Candidate {
                 );
                 return Err(Refusal::new(Code::ReservedName, message));
             }
+        }
+        Ok(())
+    }
+
+    /// Refuses what this release's engine does not run, and what no call could ever start.
+    pub(crate) fn check_fits(&self, ceiling: &Limits) -> Result<(), Refusal> {
+        if let Some(problem) = self.inspection.unsupported.first() {
+            return Err(Refusal::new(Code::InvalidComponent, problem.clone()));
+        }
+        let (instances, most) = (self.inspection.core_instances, ceiling.instances);
+        if instances > most {
+            let message =
+                format!("the component makes {instances} core instances; a call may have {most}");
+            return Err(Refusal::new(Code::LimitInstances, message));
         }
         Ok(())
     }

@@ -122,6 +122,7 @@ impl Installer {
             return Err(Refusal::new(Code::PluginExists, message));
         }
         candidate.check_names(&self.registry.snapshot())?;
+        candidate.check_fits(&self.ceiling.limits)?;
         let changes = changes(&before, &candidate);
         let spoken = consent.review.is_some() || !consent.permissions.is_empty();
         let grants = self.agreed(&candidate, Some(&before.grants), consent)?;

@@ -68,7 +68,8 @@ impl Installer {
             .collect()
     }
 
-    fn notes(&self, candidate: &Candidate) -> Vec<String> {
+    /// What a person should know of it before and after it is installed.
+    pub(super) fn notes(&self, candidate: &Candidate) -> Vec<String> {
         let snapshot = self.registry.snapshot();
         let mut notes = Vec::new();
         for capability in &candidate.inspection.capabilities {
@@ -134,7 +135,7 @@ fn consent_command(candidate: &Candidate, asks: &[AskView], updates: bool) -> St
     if asks.iter().any(|ask| ask.needs_choice.is_none()) {
         command.push_str(" --yes");
     }
-    for ask in asks.iter().filter(|ask| ask.needs_choice.is_some()) {
+    for ask in asks.iter().filter(|ask| ask.needs_choice.is_some() && !ask.optional) {
         let folder = matches!(ask.permission.as_str(), "fs:ro" | "fs:rw" | "fs:rw+exec");
         let text =
             if folder { format!("{}=FOLDER", ask.permission) } else { ask.permission.clone() };
@@ -181,7 +182,7 @@ fn state_word(plugin: &Plugin, now_us: i64) -> &'static str {
         "disabled"
     } else if !plugin.suspended.is_empty() {
         "suspended"
-    } else if plugin.quarantine().remaining_ms("", now_us).is_some() {
+    } else if plugin.quarantine().rests(now_us) {
         "quarantined"
     } else {
         "serving"

@@ -1,13 +1,12 @@
 //! Calls asked for by a command: made into invocations and taken to the door.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use meshhost_core::{
     code::Code,
     id::{CorrelationId, Digest, InvocationId},
     invocation::{Invocation, Mode, Scope},
     outcome::{CallResult, DeniedAccess, Outcome, Refusal},
-    permission::Permission,
     ports::{BlobStore as _, PortError},
 };
 use meshhost_runtime::execute::CommandInput;
@@ -166,22 +165,14 @@ fn reply(result: CallResult) -> CallReply {
 
 /// What was denied, with the command that would grant it.
 fn denied_view(plugin: Option<&str>, access: &DeniedAccess) -> DeniedView {
-    let command = plugin.zip(access.permission.as_deref()).map(|(plugin, permission)| {
-        format!("meshhost plugin grant {plugin} {}", shell_word(&grantable(permission)))
-    });
+    let named = plugin.zip(access.permission.as_deref());
+    let command = named.map(|(plugin, permission)| granting_command(plugin, permission));
     DeniedView { access: access.clone(), command }
 }
 
-/// The permission as it can be granted: folders are, so a file's folder stands for the file. Only
-/// the caller, who may grant, is told; the guest never learns what is there.
-fn grantable(permission: &str) -> String {
-    let Ok(Permission::Folder { mode, guest, host: Some(host) }) = permission.parse() else {
-        return permission.to_owned();
-    };
-    let mut ancestors = Path::new(&host).ancestors();
-    let folder = ancestors.find(|path| path.is_dir()).unwrap_or_else(|| Path::new("/"));
-    let host = Some(folder.display().to_string());
-    Permission::Folder { mode, guest, host }.to_string()
+/// The command that grants a permission to an installed plugin.
+pub(crate) fn granting_command(plugin: &str, permission: &str) -> String {
+    format!("meshhost plugin grant {plugin} {}", shell_word(permission))
 }
 
 /// `text` as one word for a POSIX shell. Guests choose part of it: everything but plain

@@ -34,6 +34,7 @@ impl Node {
         let bytes_max = self.config.compile.component_bytes;
         let candidate = candidate::read(source, None, bytes_max).await?;
         candidate.check_names(&Snapshot::default())?;
+        candidate.check_fits(&self.config.ceiling.limits)?;
         let id = chosen(&candidate, capability.as_deref())?;
         let digest = candidate.inspection.digest;
         self.installer.readiness.ready_from(&digest, &candidate.bytes).await?;
