@@ -210,7 +210,8 @@ fn an_update_that_asks_for_more_waits_while_the_old_version_serves() {
     let update = home.run_json(["plugin", "update", "asking", more.to_str().expect("text")]);
     let review = update.json();
     update.expect(Exit::ConsentNeeded as i32);
-    assert_eq!(review["changes"], json!(["+ asks for random"]));
+    let changes = review["changes"].as_array().expect("changes");
+    assert!(changes.contains(&json!("+ asks for random")), "{changes:?}");
     assert_eq!(answer(&home, "asking.f"), 2);
     let shown = home.json(["plugin", "permissions", "asking"]);
     assert_eq!((&shown["staged"], &shown["version"]), (&review["component"], &json!("1.0.1")));
