@@ -50,6 +50,8 @@ enum Task {
         #[arg(long)]
         yes: bool,
     },
+    /// The tests that take long: a thousand kills of a node at work.
+    Soak,
     /// Build the optimised binary, with the first-party components inside, and put it in place.
     Install {
         /// The folder to put it into, instead of cargo's own.
@@ -74,6 +76,7 @@ fn main() -> ExitCode {
         Task::Guests { only } => guests::run(&only),
         Task::Demo { yes } => demo::run(yes),
         Task::Test { yes } => test::run(yes),
+        Task::Soak => test::soak(),
         Task::Install { to } => install::run(to),
         Task::Bench { names, json } => bench::run(&names, json),
     };

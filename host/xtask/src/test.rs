@@ -40,6 +40,19 @@ fn host() -> anyhow::Result<()> {
     cargo(&["test", "--locked", "--workspace"], ".")
 }
 
+/// Kills of a node in one soak.
+const KILLS: &str = "1000";
+
+/// The tests that take long.
+pub(crate) fn soak() -> anyhow::Result<()> {
+    setup::run(false)?;
+    guests::run(&[])?;
+    let mut command = tools::cargo();
+    command.current_dir(tools::root()).env("MESHHOST_KILLS", KILLS);
+    command.args(["test", "--locked", "--package", "meshhost", "--test", "it", "kill"]);
+    say::timed("A thousand kills", || tools::run(&mut command))
+}
+
 fn cargo(arguments: &[&str], folder: &str) -> anyhow::Result<()> {
     let folder: PathBuf = tools::root().join(folder);
     tools::run(tools::cargo().current_dir(folder).args(arguments))

@@ -13,7 +13,7 @@ use meshhost_core::{
     grant::{FolderIdentity, GrantEntry, GrantFile, check_grant, effective, needs_choice},
     manifest::{Ask, Manifest},
     outcome::Refusal,
-    permission::Permission,
+    permission::{FolderMode, Permission},
     profile::Profile,
 };
 use meshhost_runtime::live::Excluded;
@@ -123,7 +123,9 @@ impl Installer {
             },
         )?;
         let folder = match &permission {
-            Permission::Folder { host: Some(host), .. } => Some(self.folder(Path::new(host))?),
+            Permission::Folder { host: Some(host), mode, .. } => {
+                Some(self.folder(Path::new(host), *mode)?)
+            }
             _ => None,
         };
         let granted_at = Timestamp::from_micros(self.clock.now_us()).to_string();
@@ -133,7 +135,7 @@ impl Installer {
     }
 
     /// Looks at a folder and remembers which one it is.
-    fn folder(&self, host: &Path) -> Result<FolderIdentity, Refusal> {
+    fn folder(&self, host: &Path, mode: FolderMode) -> Result<FolderIdentity, Refusal> {
         let refuse = |problem: &str| {
             let message = format!("the folder {} cannot be granted: {problem}", host.display());
             Refusal::new(Code::GrantRefused, message)
@@ -146,11 +148,22 @@ impl Installer {
         if self.lies_in_own_data(&path) {
             return Err(refuse("it is or lies in the node's own data"));
         }
+        if mode != FolderMode::Ro && self.own_folder().is_some_and(|own| own.starts_with(&path)) {
+            return Err(refuse(
+                "the node's own data lies below it and could be moved; grant it for reading, or a \
+                 folder beside",
+            ));
+        }
         let text = path.to_str().ok_or_else(|| refuse("its path is not UTF-8"))?;
         Ok(FolderIdentity { path: text.to_owned(), device: metadata.dev(), inode: metadata.ino() })
     }
 
-    /// A folder above the node's data may be granted: the walk inside refuses what is excluded.
+    /// The data directory, without links on the way to it.
+    fn own_folder(&self) -> Option<PathBuf> {
+        self.folders.components.canonicalize().ok()?.parent().map(Path::to_owned)
+    }
+
+    /// A folder above the node's data may be read: the walk inside refuses what is excluded.
     fn lies_in_own_data(&self, path: &Path) -> bool {
         let mut above: Option<PathBuf> = Some(path.to_owned());
         while let Some(folder) = above {
