@@ -10,18 +10,16 @@ CREATE TABLE events (
     event          TEXT
 ) STRICT;
 CREATE INDEX events_by_correlation ON events (correlation_id);
-CREATE INDEX events_by_invocation ON events (invocation_id);
--- Of two calls with one id, one runs.
-CREATE UNIQUE INDEX events_started ON events (invocation_id) WHERE event_type = 'execution_started';
+-- Of two calls with one id, one runs: only their starts have the same key.
+CREATE UNIQUE INDEX events_by_invocation
+    ON events (invocation_id, iif(event_type = 'execution_started', 0, sequence));
 
--- Hashes of the complete subtrees of the Merkle tree over the record, leaves included:
--- `position` counts the subtrees of `level` from the left.
+-- Hashes of the complete subtrees of the Merkle tree over the record, 32 bytes each: at every
+-- sequence those that its event completes, its own leaf first. So a commit adds to the table's end.
 CREATE TABLE tree (
-    level    INTEGER NOT NULL,
-    position INTEGER NOT NULL,
-    hash     BLOB NOT NULL,
-    PRIMARY KEY (level, position)
-) STRICT, WITHOUT ROWID;
+    sequence INTEGER PRIMARY KEY,
+    subtrees BLOB NOT NULL
+) STRICT;
 
 -- The newest event of each correlation, and who opened it.
 CREATE TABLE correlation_heads (

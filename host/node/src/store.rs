@@ -45,6 +45,8 @@ pub mod writer;
 
 /// How often the head is signed when events were written.
 const SIGN_EVERY: Duration = Duration::from_secs(1);
+/// Events after which the database's log is written back: some 16 MB of it.
+const WRITE_BACK_EVENTS: u64 = 4_000;
 
 /// Everything that the node keeps, open.
 #[derive(Debug)]
@@ -109,6 +111,7 @@ impl Store {
             heads: Arc::clone(&heads),
             evidence: evidence.clone(),
             results: results.clone(),
+            database: database.clone(),
             closing: closing.clone(),
         };
         let chores = tokio::spawn(chores.run());
@@ -147,12 +150,15 @@ struct Chores {
     heads: Arc<Heads>,
     evidence: EvidenceWriter,
     results: Results,
+    database: Database,
     closing: CancellationToken,
 }
 
 impl Chores {
-    /// Signs the head every second and whenever many events were written; sweeps old results.
+    /// Signs the head every second and whenever many events were written; writes the log back, so
+    /// that commits do not have to; sweeps old results.
     async fn run(self) {
+        let mut written_back = 0;
         let mut tick = tokio::time::interval(SIGN_EVERY);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -161,8 +167,18 @@ impl Chores {
                 () = self.evidence.signature_due() => {}
                 _ = tick.tick() => {}
             }
-            if let Err(error) = self.heads.sign(&self.evidence).await {
-                tracing::error!(error = &error as &dyn std::error::Error, "the head is not signed");
+            match self.heads.sign(&self.evidence).await {
+                Ok(head) if head.sequence >= written_back + WRITE_BACK_EVENTS => {
+                    written_back = head.sequence;
+                    if let Err(error) = self.database.write_back_meanwhile().await {
+                        tracing::warn!(error = &error as &dyn std::error::Error, "the log stays");
+                    }
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::error!(error, "the head is not signed");
+                }
             }
             self.results.sweep_if_due().await;
         }

@@ -66,6 +66,18 @@ pub struct Node {
     pub index: u64,
 }
 
+impl Node {
+    /// The sequence of the event whose leaf completes it: its last one. `None` beyond every
+    /// sequence.
+    #[must_use]
+    pub const fn completed_by(self) -> Option<u64> {
+        match (1_u64.checked_shl(self.level as u32), self.index.checked_add(1)) {
+            (Some(leaves), Some(end)) => end.checked_mul(leaves),
+            _ => None,
+        }
+    }
+}
+
 /// The growing tree: its size and the roots of the complete subtrees that it consists of,
 /// largest first. At most 64 hashes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

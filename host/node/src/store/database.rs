@@ -26,13 +26,18 @@ const READERS_MAX: u32 = 4;
 const BUSY_WAIT: Duration = Duration::from_secs(5);
 /// How long an unused reader stays.
 const READER_IDLE: Duration = Duration::from_secs(60);
-/// Pages of 4 KiB after which the log is written back into the database.
-const CHECKPOINT_PAGES: &str = "4000";
+/// Pages of 4 KiB after which a commit itself writes the log back into the database, because
+/// [`Database::write_back_meanwhile`] does not keep up.
+const CHECKPOINT_PAGES: &str = "16000";
+/// Statements that stay prepared. A group of evidence has one of a few dozen batches.
+const PREPARED: usize = 128;
 
 /// The open database.
 #[derive(Debug, Clone)]
 pub struct Database {
     writer: Arc<Mutex<SqliteConnection>>,
+    /// Writes the log back and nothing else.
+    keeper: Arc<Mutex<SqliteConnection>>,
     readers: SqlitePool,
 }
 
@@ -65,18 +70,23 @@ impl Database {
             .clone()
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(synchronous)
+            .statement_cache_capacity(PREPARED)
             .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
             .pragma("secure_delete", "ON");
         let mut writer = SqliteConnection::connect_with(&writing)
             .await
             .map_err(StoreError::database("open meshhost.db"))?;
         migrate(&mut writer, path).await?;
+        let keeper = SqliteConnection::connect_with(&writing)
+            .await
+            .map_err(StoreError::database("open meshhost.db"))?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS_MAX)
             .acquire_timeout(BUSY_WAIT)
             .idle_timeout(READER_IDLE)
             .connect_lazy_with(common.read_only(true));
-        Ok(Self { writer: Arc::new(Mutex::new(writer)), readers })
+        let (writer, keeper) = (Arc::new(Mutex::new(writer)), Arc::new(Mutex::new(keeper)));
+        Ok(Self { writer, keeper, readers })
     }
 
     /// The one connection that writes, when its turn comes. A waiter that goes away leaves no
@@ -88,6 +98,19 @@ impl Database {
     /// Connections that read.
     pub(super) const fn readers(&self) -> &SqlitePool {
         &self.readers
+    }
+
+    /// Writes the log back into the database as far as nobody has to wait for it: beside commits
+    /// and reads, on a connection of its own.
+    ///
+    /// # Errors
+    /// When it cannot be written back; nothing is lost then.
+    pub(super) async fn write_back_meanwhile(&self) -> Result<(), StoreError> {
+        sqlx::query("PRAGMA wal_checkpoint(PASSIVE)")
+            .execute(&mut *self.keeper.lock().await)
+            .await
+            .map_err(StoreError::database("write back the log"))?;
+        Ok(())
     }
 
     /// Writes the log back into the database and empties it, as far as no reader needs it.

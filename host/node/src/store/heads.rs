@@ -21,7 +21,7 @@ use super::{
     database::Database,
     error::StoreError,
     keys,
-    writer::{End, EvidenceWriter},
+    writer::{self, End, EvidenceWriter},
 };
 
 /// Bytes that are read of the file.
@@ -149,13 +149,10 @@ impl Heads {
     }
 
     async fn subtree(&self, node: Node) -> Result<Option<Hash>, StoreError> {
-        let hash: Option<Vec<u8>> =
-            sqlx::query_scalar("SELECT hash FROM tree WHERE level = ?1 AND position = ?2")
-                .bind(node.level)
-                .bind(i64::try_from(node.index).unwrap_or(i64::MAX))
-                .fetch_optional(self.database.readers())
-                .await
-                .map_err(StoreError::database("read the tree of the record"))?;
+        let hash: Option<Vec<u8>> = writer::select_subtree(node)
+            .fetch_optional(self.database.readers())
+            .await
+            .map_err(StoreError::database("read the tree of the record"))?;
         Ok(hash.and_then(|hash| <[u8; 32]>::try_from(hash).ok()).map(Hash::from_bytes))
     }
 

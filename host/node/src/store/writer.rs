@@ -38,6 +38,7 @@ mod purge;
 mod rows;
 
 pub use condition::{AppendError, Appended, InFlight, MandateUse, StartCondition};
+pub(super) use load::select_subtree;
 use memory::Memory;
 pub use purge::PurgeError;
 
@@ -278,7 +279,7 @@ async fn commit_group(shared: &Arc<Shared>, requests: &mut Vec<Request>) -> Resu
             load::ids(shared, requests, &mut known).await?;
         }
         let Some((group, rows)) = group::seal(shared, requests, &known) else { return Ok(()) };
-        match rows::insert(shared, rows).await {
+        match rows::insert_all(shared, rows).await {
             Ok(()) => {
                 group.accept(shared, std::mem::take(requests));
                 return Ok(());

@@ -53,9 +53,8 @@ pub(super) type Stored =
 
 pub(super) const SELECT: &str = "
     SELECT sequence, event_type, invocation_id, capability_id, correlation_id, event,
-        content_hash, coalesce(hash, x'')
-    FROM events LEFT JOIN tree ON level = 0 AND position = sequence - 1
-    WHERE sequence > ?1 ORDER BY sequence LIMIT ?2";
+        content_hash, coalesce(substr(subtrees, 1, 32), x'')
+    FROM events LEFT JOIN tree USING (sequence) WHERE sequence > ?1 ORDER BY sequence LIMIT ?2";
 
 impl Audit {
     /// Checks every event, the chains, the tree and the signed heads; `kept` are heads that were

@@ -204,12 +204,11 @@ impl Sealing {
 
     /// What has to be written for the group.
     fn rows(&self, requests: &[Request]) -> Rows {
-        let mut rows = Rows::default();
-        for event in self.group.events() {
-            rows.event(event);
-        }
-        for (node, hash) in self.group.nodes() {
-            rows.node(*node, hash);
+        let mut rows = Rows::new();
+        // Each event's own leaf comes first among the subtrees that it completes.
+        let completed = self.group.nodes().chunk_by(|_, (next, _)| next.level > 0);
+        for (event, completed) in self.group.events().iter().zip(completed) {
+            rows.event(event, completed);
         }
         for (id, head) in self.group.heads() {
             if let Some(touched) = self.touched.get(id) {

@@ -11,6 +11,7 @@ use meshhost_core::{
     id::{CorrelationId, InvocationId},
 };
 use serde_json::Value;
+use sqlx::{Sqlite, query::QueryScalar, sqlite::SqliteArguments};
 
 use super::{
     Known, Request, Shared,
@@ -38,17 +39,24 @@ pub(super) async fn refresh(shared: &Shared) -> Result<(), StoreError> {
     let mut subtrees = HashMap::new();
     for node in merkle::root_nodes(size) {
         let hash: Option<Vec<u8>> =
-            sqlx::query_scalar("SELECT hash FROM tree WHERE level = ?1 AND position = ?2")
-                .bind(node.level)
-                .bind(i64::try_from(node.index).map_err(|_| DAMAGED)?)
-                .fetch_optional(&mut *writer)
-                .await
-                .map_err(fault())?;
+            select_subtree(node).fetch_optional(&mut *writer).await.map_err(fault())?;
         subtrees.insert(node, to_hash(&hash.ok_or(DAMAGED)?)?);
     }
     let tree = Tree::resume(size, |node: Node| subtrees.get(&node).copied()).ok_or(DAMAGED)?;
     shared.memory().resume(Sealer::resume(tree));
     Ok(())
+}
+
+/// The query for a stored subtree: it stands with the event that completed it, after the smaller
+/// ones that the same event completed.
+pub(in crate::store) fn select_subtree(
+    node: Node,
+) -> QueryScalar<'static, Sqlite, Vec<u8>, SqliteArguments> {
+    const HASH_BYTES: i64 = 32;
+    let sequence = node.completed_by().and_then(|sequence| i64::try_from(sequence).ok());
+    sqlx::query_scalar("SELECT substr(subtrees, ?2, 32) FROM tree WHERE sequence = ?1")
+        .bind(sequence)
+        .bind(i64::from(node.level) * HASH_BYTES + 1)
 }
 
 fn to_hash(bytes: &[u8]) -> Result<Hash, StoreError> {

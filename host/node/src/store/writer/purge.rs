@@ -88,8 +88,8 @@ impl EvidenceWriter {
         if running > 0 {
             return Err(PurgeError::Running);
         }
-        let select = "SELECT sequence, hash, content_hash, event IS NOT NULL FROM events \
-                      JOIN tree ON level = 0 AND position = sequence - 1 \
+        let select = "SELECT sequence, substr(subtrees, 1, 32), content_hash, event IS NOT NULL \
+                      FROM events JOIN tree USING (sequence) \
                       WHERE correlation_id = ?1 ORDER BY sequence";
         let rows: Vec<(i64, Vec<u8>, String, bool)> = sqlx::query_as(select)
             .bind(correlation.as_str().to_owned())
