@@ -186,8 +186,10 @@ fn what_was_denied_is_listed_with_the_command_that_grants_it() {
     }
     // Run without being installed it has nothing, and nothing can be granted to it.
     let file = guest("command");
-    let ran = home.run_json(["run", file.to_str().expect("text"), "shout", "10"]).expect(0);
-    assert_eq!(ran.json()["denied"][0]["command"], Value::Null);
+    let ran = home.run_json(["run", file.to_str().expect("text"), "read", "/etc/passwd"]);
+    let denied = ran.json()["denied"][0].clone();
+    assert!(denied["function"].is_string() && denied["command"].is_null(), "{denied}");
+    ran.expect(Exit::PluginFailure as i32);
     verify(&home);
 }
 

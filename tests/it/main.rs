@@ -8,8 +8,11 @@
 )]
 
 mod bad_input;
+mod cli;
 mod components;
 mod evidence;
 mod install;
+mod kill;
 mod limits;
+mod plugins;
 mod support;

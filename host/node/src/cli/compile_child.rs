@@ -41,7 +41,7 @@ pub(crate) fn run() -> Output {
         Ok(()) => (String::new(), Exit::Success),
         Err(refusal) => (format!("{refusal}\n"), refusal.code.exit()),
     };
-    Output { text: String::new(), notes, json: Value::Null, exit }
+    Output { text: String::new(), raw: false, notes, json: Value::Null, exit }
 }
 
 fn compile() -> Result<(), Refusal> {

@@ -121,7 +121,7 @@ pub(crate) fn needed(review: Review) -> Output {
     let notes = format!("{notes}  this command consents:\n\n{command}\n\n");
     let reply = Reply::Review(Box::new(review));
     let exit = exit::of(&reply, false);
-    Output { text, notes, json: documents::of(&reply, ""), exit }
+    Output { text, raw: false, notes, json: documents::of(&reply, ""), exit }
 }
 
 /// Shows the card and asks. `Ok` holds what was agreed to, in addition to `given`.

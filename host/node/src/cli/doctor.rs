@@ -90,6 +90,7 @@ fn output(checks: &[Check], record: Exit) -> Output {
         _ => Exit::Success,
     };
     Output {
+        raw: false,
         text: checks.iter().map(line).collect(),
         notes: String::new(),
         json: json!({"schema": "meshhost.doctor/1", "checks": checks}),

@@ -32,7 +32,7 @@ pub(crate) fn output(call: &CallReply, told: bool) -> Output {
     }
     let reply = Reply::Call(Box::new(call.clone()));
     let exit: Exit = exit::of(&reply, false);
-    Output { text, notes, json: documents::of(&reply, ""), exit }
+    Output { text, raw: true, notes, json: documents::of(&reply, ""), exit }
 }
 
 /// What `run` answers for a command: its standard output as it is. Output that is no text stays

@@ -17,6 +17,8 @@ pub(crate) struct Output {
     /// For a person, on standard output. Ends with a line break unless it is empty or a plugin's
     /// own text.
     pub(crate) text: String,
+    /// The text is a plugin's own: every byte of it goes out as it is.
+    pub(crate) raw: bool,
     /// For a person, on standard error: what is not part of the result.
     pub(crate) notes: String,
     /// The same for a program, with `--json`; a documented object with a `schema` field.
@@ -28,7 +30,7 @@ pub(crate) struct Output {
 impl Output {
     /// A result that ends well.
     pub(crate) const fn success(text: String, json: Value) -> Self {
-        Self { text, notes: String::new(), json, exit: Exit::Success }
+        Self { text, raw: false, notes: String::new(), json, exit: Exit::Success }
     }
 }
 
@@ -51,7 +53,9 @@ impl Printer {
     /// Prints the result and gives back how the command ends.
     pub(crate) fn output(self, output: &Output) -> Exit {
         let printed = if self.json {
-            line(&output.json.to_string())
+            write_raw(&format!("{}\n", output.json))
+        } else if output.raw {
+            write_raw(&output.text).and_then(|()| write_error(&output.notes))
         } else {
             write_out(&output.text).and_then(|()| write_error(&output.notes))
         };
@@ -68,6 +72,7 @@ impl Printer {
         let text = if self.json { String::new() } else { refusal_text(refusal) };
         self.output(&Output {
             text: String::new(),
+            raw: false,
             notes: text,
             json: refusal_json(refusal),
             exit: refusal.code.exit(),
@@ -83,10 +88,10 @@ impl Printer {
     }
 }
 
-fn line(text: &str) -> io::Result<()> {
-    let mut stdout = anstream::stdout().lock();
+/// Nothing is dropped, also not what looks like a colour.
+fn write_raw(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes())?;
-    stdout.write_all(b"\n")?;
     stdout.flush()
 }
 
