@@ -149,7 +149,7 @@ fn a_command_is_run_with_words_and_standard_input_and_without_grants() {
     let home = Home::new();
     let file = guest("command");
     let command = file.to_str().expect("text");
-    let input = home.file("input.txt", "shout\n");
+    home.file("input.txt", "shout\n");
     // What is run by hand may print.
     let words = ["run", command, "--stdin", "input.txt", "--", "echo", "one", "--two"];
     assert_eq!(home.run(words).expect(0).stdout, "one\n--two\nSHOUT\n");
@@ -160,8 +160,7 @@ fn a_command_is_run_with_words_and_standard_input_and_without_grants() {
     assert_eq!(silent["denied"][0]["command"], "meshhost plugin grant command stdout=64KiB");
     home.run(["plugin", "grant", "command", "stdout=64KiB"]).expect(0);
     let words = r#"arguments:=["echo", "one", "--two", "a=b"]"#;
-    let stdin = format!("stdin=@{}", input.display());
-    let call = home.json(["call", "command.run", words, &stdin]);
+    let call = home.json(["call", "command.run", words, r#"stdin:="shout\n""#]);
     assert_eq!(call["data"]["stdout"], "one\n--two\na=b\nSHOUT\n");
     assert_eq!(call["data"]["exit_code"], 0);
     let failed = home.run_json(["call", "command.run", r#"arguments:=["read", "/etc/passwd"]"#]);

@@ -88,6 +88,9 @@ fn files_are_written_moved_and_removed() {
         ("".into(), "onetwo".into())
     );
     assert_eq!(case(&home, &["filesystem.remove", "path=shared/x"]), "not-empty");
+    assert_eq!(case(&home, &["filesystem.list", "path=shared/a.txt"]), "not-a-folder");
+    assert_eq!(case(&home, &["filesystem.read", "path=shared/x"]), "is-a-folder");
+    assert_eq!(case(&home, &["filesystem.stat", "path=shared/a.txt/b"]), "not-a-folder");
     data(&home, &["filesystem.remove", "path=shared/x", "recursive=true"]);
     assert!(!home.work().join("shared/x").exists());
     // From a file of the caller's, through a blob.
@@ -105,7 +108,6 @@ fn nothing_outside_a_granted_folder_is_reached() {
     symlink(work.join("outside"), work.join("shared/link")).expect("a link");
     symlink("../outside/secret.txt", work.join("shared/relative")).expect("a link");
     symlink("/proc/self/environ", work.join("shared/magic")).expect("a link");
-    symlink("loop", work.join("shared/loop")).expect("a link");
     let node = home.serve();
     for path in [
         "shared/../outside/secret.txt",
@@ -114,7 +116,6 @@ fn nothing_outside_a_granted_folder_is_reached() {
         "shared/link/secret.txt",
         "shared/relative",
         "shared/magic",
-        "shared/loop",
         "shared/deep/../../outside/secret.txt",
         "/proc/self/environ",
         "shared//../outside/secret.txt",
@@ -304,11 +305,9 @@ fn git_commits_where_it_may() {
     fs::write(made.join("two.txt"), "changed\n").expect("a file");
     let commit = |branch: &str| {
         let branch = format!("branch={branch}");
-        let words =
-            ["call", "git.commit", &path, &branch, "message=from a plugin", "files=two.txt"];
-        home.run_json(
-            [&words[..], &["author:={\"name\": \"P\", \"email\": \"p@example.org\"}"]].concat(),
-        )
+        let words = ["call", "git.commit", &path, &branch, "message=from a plugin"];
+        let rest = ["files=two.txt", "author_name=P", "author_email=p@example.org"];
+        home.run_json([&words[..], &rest].concat())
     };
     home.install(&guest("git"), &["--grant", &format!("fs:ro={}", made.display())]);
     let denied = commit("plugin-work");

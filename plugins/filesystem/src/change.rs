@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use meshhost_sdk::path::absolute;
 
-use crate::failure::failure;
+use crate::failure::{failure, kind};
 use crate::files::{Entry, Error, Existing};
 use crate::listing;
 
@@ -37,7 +37,7 @@ pub(crate) fn rename(path: &str, destination: &str, existing: Existing) -> Resul
     if existing == Existing::Keep && fs::symlink_metadata(&target).is_ok() {
         return Err(Error::AlreadyExists(destination.to_owned()));
     }
-    fs::rename(absolute(path), &target).map_err(|error| match error.kind() {
+    fs::rename(absolute(path), &target).map_err(|error| match kind(&error) {
         io::ErrorKind::DirectoryNotEmpty
         | io::ErrorKind::IsADirectory
         | io::ErrorKind::NotADirectory

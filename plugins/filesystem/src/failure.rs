@@ -7,7 +7,7 @@ use crate::files::Error;
 /// The error for `path`, named as the caller wrote it.
 pub(crate) fn failure(path: &str, error: &io::Error) -> Error {
     let path = path.to_owned();
-    match error.kind() {
+    match kind(error) {
         io::ErrorKind::NotFound => Error::NotFound(path),
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             Error::NotPermitted(path)
@@ -23,5 +23,20 @@ pub(crate) fn failure(path: &str, error: &io::Error) -> Error {
             Error::Invalid(format!("{path}: not a valid path"))
         }
         _ => Error::Fault(format!("{path}: {error}")),
+    }
+}
+
+/// What kind of error it is. The standard library names only some kinds under WASI; the others
+/// are told by their numbers (`errno.h` of wasi-libc).
+pub(crate) fn kind(error: &io::Error) -> io::ErrorKind {
+    let number = error.raw_os_error().filter(|_| cfg!(target_os = "wasi"));
+    match number {
+        Some(31) => io::ErrorKind::IsADirectory,
+        Some(37) => io::ErrorKind::InvalidFilename,
+        Some(54) => io::ErrorKind::NotADirectory,
+        Some(55) => io::ErrorKind::DirectoryNotEmpty,
+        Some(69) => io::ErrorKind::ReadOnlyFilesystem,
+        Some(75) => io::ErrorKind::CrossesDevices,
+        _ => error.kind(),
     }
 }
