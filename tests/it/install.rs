@@ -312,7 +312,10 @@ fn nobody_reads_the_nodes_own_data_through_a_folder_above_it() {
     // Another way in: a second name for the same file, and a link to the folder.
     fs::hard_link(home.data().join("meshhost.db"), above.join("database")).expect("a link");
     std::os::unix::fs::symlink(home.data(), above.join("link")).expect("a link");
-    home.install(&guest("filesystem"), &["--grant", &format!("fs:rw={}", above.display())]);
+    let plugin = guest("filesystem");
+    let writing = format!("--grant=fs:rw={}", above.display());
+    refused(&install_json(&home, &plugin, &[&writing]), Code::GrantRefused);
+    home.install(&plugin, &["--grant", &format!("fs:ro={}", above.display())]);
     let inside = ["data/node.key", "data/grants/filesystem.toml", "database", "link/node.key"];
     for path in inside.map(|path| above.join(path)) {
         let path = format!("path={}", path.display());
