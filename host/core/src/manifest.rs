@@ -5,7 +5,7 @@
 //! name = "git"
 //! version = "0.1.0"
 //! description = "Reads git repositories."
-//! stateful = false                         # one instance that keeps its state
+//! stateful = false                         # one instance keeps its state; see below
 //!
 //! [[asks]]
 //! permission = "fs:ro"                     # the grammar of `permission`
@@ -38,7 +38,21 @@
 //!
 //! Names of capabilities, their descriptions and their types come from the component and cannot
 //! be overridden. Unknown keys are refused: a key that nothing enforces would promise what is not
-//! kept. `placement` and `trust_level` are recorded and shown; they decide nothing on one node.
+//! kept.
+//!
+//! `stateful = true` lets one instance serve all calls, one at a time, and keep its memory between
+//! them. Limits of memory, tables, handles and host memory hold over the instance's life, the
+//! others for each call. A caller who stops waiting (deadline, disconnect) does not end the guest,
+//! and the outcome is indeterminate; a limit of the plugin does. The state is lost and the next
+//! call begins with a fresh instance:
+//!
+//! - after a trap, a limit, an output that does not fit, or the end of a command: recorded as
+//!   `dev.meshhost.plugin_state_lost`, if an earlier call had left state;
+//! - when the plugin is disabled, updated or removed, or its limits change, each recorded as such;
+//! - after ten minutes without a call, and when the node ends. Neither is recorded: state that must
+//!   last belongs in the key-value store.
+//!
+//! `placement` and `trust_level` are recorded and shown; they decide nothing on one node.
 
 use std::collections::BTreeMap;
 

@@ -6,15 +6,16 @@
 //!
 //! No call runs before its start is written, and no answer leaves before its end is. A caller
 //! that goes away drops the future: the guest is cancelled, and the end of its call is written
-//! by a task of its own.
+//! by a task of its own. The guest of a stateful plugin runs on: only its own limits end it.
 
 pub mod child;
 mod end;
 pub mod places;
 mod result;
+mod stateful;
 
 use std::{
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, Weak},
     time::Duration,
 };
 
@@ -66,6 +67,8 @@ pub struct Incoming {
 /// The door.
 #[derive(Debug)]
 pub struct Door {
+    /// Itself, for the tasks that end a call after its caller has gone.
+    pub(crate) this: Weak<Self>,
     pub(crate) registry: Arc<Registry>,
     /// The runtime calls the door for components that call others, so it is set after both exist.
     pub(crate) runtime: OnceLock<Arc<Runtime>>,
@@ -83,7 +86,7 @@ pub struct Door {
 }
 
 /// What the door knows of a call from its beginning on.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Opened {
     pub(crate) invocation: Arc<Invocation>,
     pub(crate) context: Arc<Context>,
@@ -202,7 +205,7 @@ impl Door {
         let patience = Duration::from_millis(permit.limits().deadline_ms);
         // A nested call that waited for a place of its own chain would wait for itself.
         let may_wait = !opened.invocation.chain.contains(&served.provider.plugin);
-        let _place = match plugin.places.take(may_wait, patience).await {
+        let place = match plugin.places.take(may_wait, patience).await {
             Ok(place) => place,
             Err(refusal) => {
                 return self.refuse(&opened, Some(&served), Gate::Autonomy, refusal).await;
@@ -212,9 +215,16 @@ impl Door {
             Ok(ids) => ids,
             Err(answer) => return *answer,
         };
-        let unfinished = UnfinishedCall::new(self, &opened, served.rules.read_only);
-        let executed = self.execute(&permit, &served, command).await;
-        self.judge(&opened, plugin, &executed).await;
+        let stateful = plugin.state.is_some();
+        let cancels = served.rules.read_only && !stateful;
+        let unfinished = UnfinishedCall::new(self, &opened, cancels);
+        let (executed, _place) = if stateful {
+            (self.execute_stateful(&opened, &permit, &served, command, place).await, None)
+        } else {
+            let executed = self.execute(&permit, &served, command).await;
+            self.judge(&opened, plugin, &executed).await;
+            (executed, Some(place))
+        };
         let draft = end::end_draft(self, &opened, &executed);
         evidence_ids.push(draft.stamp.event_id.clone());
         let answer = Answer {

@@ -75,7 +75,8 @@ impl Node {
             .map_err(|error| error.refusal())?;
         let registry = Arc::new(Registry::default());
         // The door stands before the runtime, which calls it for components that call others.
-        let door = Arc::new(Door {
+        let door = Arc::new_cyclic(|this| Door {
+            this: this.clone(),
             registry: Arc::clone(&registry),
             runtime: OnceLock::new(),
             evidence: store.evidence.clone(),
@@ -216,8 +217,11 @@ impl Node {
         Reply::Plugins(snapshot.plugins().map(|one| review::plugin_view(one, now_us)).collect())
     }
 
-    /// Ends: waits for the ends of cancelled calls, signs the head, releases the lock.
+    /// Ends: ends the actors, waits for the ends of cancelled calls, signs the head, releases the lock.
     pub async fn close(self) {
+        if let Some(runtime) = self.door.runtime.get() {
+            runtime.end_actors();
+        }
         self.door.unfinished.close();
         self.door.unfinished.wait().await;
         if let Err(error) = self.store.close().await {
@@ -261,3 +265,6 @@ fn readiness(
     let compiler = Compiler::new(program, config.compile);
     Ok(Readiness::new(runtime, cache, compiler, store.directory.components()))
 }
+
+#[cfg(test)]
+mod tests;

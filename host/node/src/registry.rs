@@ -3,6 +3,7 @@
 
 mod plugin;
 mod served;
+mod state;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -19,6 +20,7 @@ use meshhost_core::{
 
 pub use plugin::{Parts, Plugin};
 pub use served::Served;
+pub use state::State;
 
 /// The current snapshot.
 #[derive(Debug, Default)]

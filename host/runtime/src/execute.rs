@@ -1,6 +1,7 @@
 //! Runs one permitted call in a fresh instance.
 //!
-//! The store is made for the call and thrown away after it, however it ended. [`run`] drives it
+//! The store is made for the call and thrown away after it, however it ended; only a stateful
+//! plugin's [`crate::actor`] keeps it for the next call, when this one returned. [`run`] drives it
 //! under its deadline; [`ending`] is the only module that interprets a trap.
 
 pub mod bare;
@@ -24,6 +25,7 @@ use meshhost_core::{
 };
 use tokio::sync::OwnedSemaphorePermit;
 
+pub(crate) use self::run::Room;
 use self::{deadline::Deadline, run::Run};
 use crate::{
     live::LiveGrants,
@@ -66,6 +68,8 @@ pub struct Executed {
     /// Whether the guest trapped or ran into a limit of its own (counts towards quarantine), and
     /// whether already at start.
     pub trapped: Option<TrapPhase>,
+    /// Whether the end of the call cost a stateful plugin what earlier calls had left in it.
+    pub state_lost: bool,
 }
 
 /// When a trap happened.
@@ -79,12 +83,14 @@ pub enum TrapPhase {
 
 /// One decided call with everything that it needs, owned.
 #[derive(Debug)]
-struct Request {
-    invocation: Arc<Invocation>,
-    plugin: PluginName,
-    capability: Arc<Capability>,
-    limits: Limits,
-    execution: Execution,
+pub(crate) struct Request {
+    pub(crate) invocation: Arc<Invocation>,
+    /// What the store keeps of the invocation: all of it, or all but the input.
+    pub(crate) parent: Arc<Invocation>,
+    pub(crate) plugin: PluginName,
+    pub(crate) capability: Arc<Capability>,
+    pub(crate) limits: Limits,
+    pub(crate) execution: Execution,
 }
 
 impl Executed {
@@ -94,14 +100,16 @@ impl Executed {
         Self::of(Outcome::Failure(Refusal::new(Code::HostFault, message)))
     }
 
-    /// An outcome of a call that has used and left nothing.
-    fn of(outcome: Outcome) -> Self {
+    /// An outcome of a call that has used and left nothing, as far as is known.
+    #[must_use]
+    pub fn of(outcome: Outcome) -> Self {
         Self {
             outcome,
             usage: Usage::default(),
             denied: Vec::new(),
             log: Vec::new(),
             trapped: None,
+            state_lost: false,
         }
     }
 }
@@ -113,6 +121,7 @@ impl Runtime {
     pub async fn execute(&self, permit: &Permit, execution: Execution) -> Executed {
         let request = Request {
             invocation: Arc::clone(permit.invocation()),
+            parent: Arc::clone(permit.invocation()),
             plugin: permit.plugin().clone(),
             capability: Arc::clone(permit.capability()),
             limits: *permit.limits(),
@@ -122,22 +131,43 @@ impl Runtime {
     }
 
     async fn perform(&self, request: Request) -> Executed {
+        let (executed, room) = self.perform_in(None, request).await;
+        drop(room);
+        executed
+    }
+
+    /// Runs the call in `room`, or in a fresh store, and gives the store back when it may serve
+    /// another call.
+    pub(crate) async fn perform_in(
+        &self,
+        room: Option<Room>,
+        request: Request,
+    ) -> (Executed, Option<Room>) {
         let started = Instant::now();
         let deadline = Deadline::after(started, request.limits.deadline_ms);
         let nested = request.invocation.depth > 1;
-        let places = match self.take_places(&request.execution.loaded, nested, deadline).await {
-            Ok(places) => places,
-            Err(refusal) => return Executed::of(Outcome::Denied(refusal)),
-        };
+        let loaded = Arc::clone(&request.execution.loaded);
         let run = match Run::new(self, request, started, deadline) {
             Ok(run) => run,
-            Err(refusal) => return Executed::of(Outcome::Denied(refusal)),
+            Err(refusal) => return (Executed::of(Outcome::Denied(refusal)), room),
         };
-        let executed = run.perform(places).await;
-        if executed.pool_exhausted {
+        let had_state = room.is_some();
+        let room = match room {
+            Some(mut room) => {
+                run.enter(&mut room);
+                room
+            }
+            None => match self.take_places(&loaded, nested, deadline).await {
+                Ok(places) => run.fresh_room(places),
+                Err(refusal) => return (Executed::of(Outcome::Denied(refusal)), None),
+            },
+        };
+        let performed = run.perform(room).await;
+        if performed.pool_exhausted {
             self.places.note_pool_exhausted();
         }
-        executed.executed
+        let state_lost = had_state && performed.room.is_none();
+        (Executed { state_lost, ..performed.executed }, performed.room)
     }
 
     /// Takes the places before the pool. A nested call never waits for them: those that it would

@@ -3,13 +3,15 @@
 //! Reading order: [`inspect`] reads any bytes without running them; [`engine`] holds the one
 //! engine and its pool; [`compile`] makes code in a limited child process and [`cache`] keeps it
 //! authenticated; [`load`] makes a plugin ready; [`execute`] runs one permitted call in a fresh
-//! instance whose store holds [`state`], bounded by [`limiter`]; [`imports`] are the host
+//! instance whose store holds [`state`], bounded by [`limiter`]; [`actor`] keeps the instance of a
+//! stateful plugin between its calls; [`imports`] are the host
 //! functions, one module an interface; [`convert`] and [`schema`] map WIT values and types to
 //! JSON.
 //!
 //! Absent on purpose: HTTP servers, SQL, peers, policy text. The runtime sees grants as plain
 //! values and reaches the rest through the ports of `meshhost-core`.
 
+pub mod actor;
 pub mod cache;
 pub mod compile;
 pub mod convert;

@@ -9,6 +9,7 @@ use meshhost_core::{
     ports::{Clock, Entropy, Invoker, KeyValueStore},
 };
 use serde_json::Value;
+use tokio::sync::watch;
 use wasmtime::component::{
     Component, ComponentExportIndex, InstancePre, Linker,
     types::{ComponentFunc, ComponentItem},
@@ -69,6 +70,8 @@ pub struct Runtime {
     pub(crate) engine: wasmtime::Engine,
     pub(crate) shared: Arc<Shared>,
     pub(crate) places: Places,
+    /// Whether the actors must end.
+    pub(crate) closing: watch::Sender<bool>,
     linker: Linker<HostState>,
     fingerprint: [u8; 32],
 }
@@ -168,6 +171,7 @@ impl Runtime {
             engine,
             shared: Arc::new(Shared { ports, files }),
             places: Places::new(config.instances),
+            closing: watch::Sender::new(false),
             linker,
         }))
     }

@@ -1,7 +1,8 @@
 //! What the store of one call holds.
 //!
-//! [`HostState`] is the data of one store: it is made for one call and thrown away with it. What
-//! must also be reachable from work that runs outside the store (a stream that the guest reads
+//! [`HostState`] is the data of one store: it is made for one call and thrown away with it, except
+//! the state of a stateful plugin, which serves one call after the other
+//! ([`HostState::begin_call`], [`HostState::end_call`]). What must also be reachable from work that runs outside the store (a stream that the guest reads
 //! later, a file job) lives in the [`CallRecord`], shared by an `Arc`.
 //!
 //! Deliberately absent: policy. A host function sees the plugin's [`LiveGrants`] and nothing of
@@ -23,8 +24,12 @@ use wasmtime::component::ResourceTable;
 pub(crate) use self::log::escape_into;
 pub(crate) use self::record::{BufferCharge, CallRecord};
 use crate::{
-    execute::CommandInput, file_pool::FilePool, imports::ImportState, limiter::Limiter,
-    live::LiveGrants, load::Ports,
+    execute::CommandInput,
+    file_pool::FilePool,
+    imports::{self, ImportState},
+    limiter::Limiter,
+    live::LiveGrants,
+    load::Ports,
 };
 
 /// Why the host ended a guest call: the typed error inside the trap that it raised. The module
@@ -55,7 +60,7 @@ pub(crate) struct Shared {
 /// The facts of one call that do not change while it runs.
 #[derive(Debug, Clone)]
 pub(crate) struct Call {
-    /// The decided call.
+    /// The decided call; without its input where the store outlives the call.
     pub(crate) invocation: Arc<Invocation>,
     /// The plugin that runs.
     pub(crate) plugin: PluginName,
@@ -100,6 +105,20 @@ impl HostState {
             record,
             host_calls: 0,
         }
+    }
+
+    /// Begins the next call of a store that outlives its calls. What the guest holds stays, as do
+    /// its memories and the record that its open streams write to.
+    pub(crate) fn begin_call(&mut self, call: Arc<Call>, shared: &Arc<Shared>) {
+        self.record.begin_call();
+        self.imports = ImportState::new(&call, &self.record, shared);
+        self.call = call;
+        self.host_calls = 0;
+    }
+
+    /// Ends a call of a store that outlives it: what belonged to the call alone is given back.
+    pub(crate) fn end_call(&mut self) {
+        imports::blob::end_call(&mut self.table);
     }
 
     /// What is counted, logged and denied; clone the `Arc` into work outside the store.

@@ -127,6 +127,8 @@ event_types! {
     PluginDisabled = "dev.meshhost.plugin_disabled";
     /// A plugin failed too often and rests.
     PluginQuarantined = "dev.meshhost.plugin_quarantined";
+    /// A call ended in a way that cost a stateful plugin what earlier calls had left in it.
+    PluginStateLost = "dev.meshhost.plugin_state_lost";
     /// Another provider of a capability became the default.
     ProviderPreferred = "dev.meshhost.provider_preferred";
     /// Permissions were granted.

@@ -217,12 +217,14 @@ pub fn effective(
 }
 
 /// The operator's limits over the author's wishes over the node's default, all below the ceiling
-/// and the overlay.
+/// and the overlay. The one instance of a stateful plugin runs one call at a time.
 fn limits(manifest: Option<&Manifest>, grants: &GrantFile, ceiling: &Ceiling) -> Limits {
     let (wishes, caps) =
         manifest.map(|manifest| (manifest.limits, manifest.limit_caps)).unwrap_or_default();
     let wanted = grants.limits.over(wishes.over(ceiling.default_limits));
-    wanted.min(ceiling.limits).min(caps.over(ceiling.limits))
+    let limits = wanted.min(ceiling.limits).min(caps.over(ceiling.limits));
+    let one_at_a_time = manifest.is_some_and(|manifest| manifest.stateful);
+    Limits { concurrency: if one_at_a_time { 1 } else { limits.concurrency }, ..limits }
 }
 
 fn add(

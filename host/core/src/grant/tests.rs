@@ -190,6 +190,11 @@ fn limits_are_wishes_below_grant_overlay_and_ceiling() {
     assert_eq!((limits.handles, limits.host_calls), (9, Limits::DEFAULT.host_calls));
     let tight = wishes.tightened("o", "[limits]\nfuel = 40").unwrap();
     assert_eq!(decide(Some(&tight), &file, &Ceiling::DEFAULT).limits.fuel, 40);
+    let mut one_instance = wishes.clone();
+    one_instance.stateful = true;
+    file.limits.concurrency = Some(9);
+    let limits = decide(Some(&one_instance), &file, &Ceiling::DEFAULT).limits;
+    assert_eq!(limits.concurrency, 1, "one instance runs one call at a time");
 }
 
 #[test]

@@ -32,9 +32,12 @@ struct Waiting {
 
 impl UnfinishedCall {
     /// From here on the end of the call is written, whatever happens.
-    pub(crate) fn new(door: &Door, opened: &Opened, read_only: bool) -> Self {
+    ///
+    /// `cancels` says that a caller who goes away ends the call without a trace: it changes nothing,
+    /// and its guest ends with it.
+    pub(crate) fn new(door: &Door, opened: &Opened, cancels: bool) -> Self {
         // Without a word from the guest it is unknown how far a writing call came.
-        let (outcome, code) = if read_only {
+        let (outcome, code) = if cancels {
             (OutcomeKind::Failure, Code::Cancelled)
         } else {
             (OutcomeKind::Indeterminate, Code::Indeterminate)

@@ -93,6 +93,7 @@ impl Installer {
         };
         let quarantine = before
             .map_or_else(|| Arc::new(Mutex::new(Quarantine::default())), Plugin::shared_quarantine);
+        let state = before.and_then(|before| before.state_for(&record, &effective.limits));
         Ok(Plugin::new(Parts {
             record,
             manifest,
@@ -102,6 +103,7 @@ impl Installer {
             live,
             suspended,
             quarantine,
+            state,
             readiness: Arc::clone(&self.readiness),
         }))
     }

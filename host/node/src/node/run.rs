@@ -71,6 +71,7 @@ impl Node {
             live,
             suspended,
             quarantine: Arc::new(Mutex::new(Quarantine::default())),
+            state: None,
             readiness: Arc::clone(&self.installer.readiness),
         }))
     }

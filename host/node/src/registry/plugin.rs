@@ -8,14 +8,20 @@ use meshhost_core::{
     gates::ServingState,
     grant::{Effective, GrantFile},
     id::Digest,
+    limits::Limits,
     manifest::{CapabilityRules, Manifest},
     outcome::{Outcome, Refusal},
     quarantine::Quarantine,
 };
-use meshhost_runtime::{execute::TrapPhase, live::LiveGrants, load::Loaded};
+use meshhost_runtime::{
+    actor::Actor,
+    execute::TrapPhase,
+    live::LiveGrants,
+    load::{Loaded, Runtime},
+};
 use tokio::sync::OnceCell;
 
-use super::Served;
+use super::{Served, State};
 use crate::{door::places::Places, node::ready::Readiness, store::plugins::PluginRecord};
 
 /// One installed plugin.
@@ -37,6 +43,8 @@ pub struct Plugin {
     pub suspended: Vec<String>,
     /// Places for its calls.
     pub places: Arc<Places>,
+    /// Its actor, when it is stateful.
+    pub state: Option<Arc<State>>,
     rules: Vec<CapabilityRules>,
     quarantine: Arc<Mutex<Quarantine>>,
     readiness: Arc<Readiness>,
@@ -62,6 +70,8 @@ pub struct Parts {
     pub suspended: Vec<String>,
     /// How often it trapped.
     pub quarantine: Arc<Mutex<Quarantine>>,
+    /// The state of the version that it replaces, when it goes on; see [`Plugin::state_for`].
+    pub state: Option<Arc<State>>,
     /// Makes it ready when it is first called.
     pub readiness: Arc<Readiness>,
 }
@@ -71,7 +81,12 @@ impl Plugin {
     #[must_use]
     pub fn new(parts: Parts) -> Arc<Self> {
         let limits = &parts.effective.limits;
-        let places = Arc::new(Places::new(limits.concurrency, limits.waiting));
+        let stateful = parts.manifest.as_ref().is_some_and(|manifest| manifest.stateful);
+        let state = stateful.then(|| parts.state.unwrap_or_else(|| State::new(limits)));
+        let places = match &state {
+            Some(state) => Arc::clone(&state.places),
+            None => Arc::new(Places::new(limits.concurrency, limits.waiting)),
+        };
         let written: Vec<String> =
             parts.effective.permissions.iter().map(ToString::to_string).collect();
         let grants_digest = Digest::of(written.join("\n").as_bytes());
@@ -84,6 +99,7 @@ impl Plugin {
             live: parts.live,
             suspended: parts.suspended,
             places,
+            state,
             rules: parts.rules,
             quarantine: parts.quarantine,
             readiness: parts.readiness,
@@ -129,6 +145,24 @@ impl Plugin {
     #[must_use]
     pub fn shared_quarantine(&self) -> Arc<Mutex<Quarantine>> {
         Arc::clone(&self.quarantine)
+    }
+
+    /// Its state, for the version that replaces it: it goes on when the plugin serves on with the
+    /// same component under the same limits.
+    #[must_use]
+    pub fn state_for(&self, next: &PluginRecord, limits: &Limits) -> Option<Arc<State>> {
+        let goes_on = self.record.enabled
+            && next.enabled
+            && self.record.current.component == next.current.component
+            && self.effective.limits == *limits;
+        self.state.clone().filter(|_| goes_on)
+    }
+
+    /// Its actor, when it is stateful, started by its first call.
+    #[must_use]
+    pub fn actor(&self, runtime: &Arc<Runtime>, loaded: Arc<Loaded>) -> Option<Actor> {
+        let start = || runtime.start_actor(loaded, self.effective.limits, Arc::clone(&self.live));
+        self.state.as_ref().map(|state| state.actor(start))
     }
 
     /// The component, made ready when this is the first call.

@@ -9,7 +9,10 @@ use meshhost_core::{
     outcome::{Outcome, Refusal},
 };
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
-use wasmtime::{AsContextMut, CallHook, Store, component::Val};
+use wasmtime::{
+    AsContextMut, CallHook, Store,
+    component::{Instance, ResourceAny, Val},
+};
 
 use super::{
     Executed, Request, TrapPhase,
@@ -22,7 +25,7 @@ use crate::{
         lift, lower,
     },
     engine::YIELD_FUEL,
-    imports::blob::handles::{BlobTable, InputBlobs, save},
+    imports::blob::handles::{BlobTable, InputBlobs, save, take_back},
     load::{Function, Loaded, Runtime},
     state::{Call, HostState, Shared},
 };
@@ -37,10 +40,27 @@ pub(super) struct Run {
     is_command: bool,
 }
 
+/// A store, the instance in it once it has one, and the places of the pool that they take.
+pub(crate) struct Room {
+    store: Store<HostState>,
+    instance: Option<Instance>,
+    /// Given back after the store is gone: fields are dropped in this order.
+    _places: OwnedSemaphorePermit,
+}
+
+impl Room {
+    /// Gives back what belonged to the call that has ended.
+    pub(crate) fn end_call(&mut self) {
+        self.store.data_mut().end_call();
+    }
+}
+
 /// How a call went, for the caller and for the runtime.
 pub(super) struct Performed {
     pub(super) executed: Executed,
     pub(super) pool_exhausted: bool,
+    /// The store, when it may serve another call: the function returned, or nothing of it ran.
+    pub(super) room: Option<Room>,
 }
 
 impl Run {
@@ -64,7 +84,7 @@ impl Run {
             given => given,
         };
         let call = Arc::new(Call {
-            invocation: Arc::clone(&request.invocation),
+            invocation: Arc::clone(&request.parent),
             plugin: request.plugin.clone(),
             limits: request.limits,
             grants: Arc::clone(&request.execution.grants),
@@ -77,50 +97,8 @@ impl Run {
         Ok(Self { engine, shared, call, request, deadline, is_command })
     }
 
-    /// Runs the call and gives `places` back when its store is gone.
-    pub(super) async fn perform(self, places: OwnedSemaphorePermit) -> Performed {
-        if converts_much(&self.call.limits) {
-            return self.perform_aside(places).await;
-        }
-        let performed = self.drive().await;
-        drop(places);
-        performed
-    }
-
-    /// The same on a thread that may block, for calls whose values are so large that converting
-    /// them would hold up the executor: wasmtime does it in one piece.
-    async fn perform_aside(self, places: OwnedSemaphorePermit) -> Performed {
-        // Dropping this future drops `wanted`, which ends the call at its next yield.
-        let (wanted, unwanted) = oneshot::channel::<()>();
-        let executor = tokio::runtime::Handle::current();
-        let aside = tokio::task::spawn_blocking(move || {
-            executor.block_on(async move {
-                let performed = tokio::select! {
-                    biased;
-                    _ = unwanted => None,
-                    performed = self.drive() => Some(performed),
-                };
-                drop(places);
-                performed
-            })
-        });
-        let performed = aside.await.ok().flatten();
-        drop(wanted);
-        performed.unwrap_or_else(|| {
-            let refusal = Refusal::new(Code::HostFault, "the call's thread was lost");
-            Performed { executed: Executed::of(Outcome::Failure(refusal)), pool_exhausted: false }
-        })
-    }
-
-    async fn drive(self) -> Performed {
-        let mut store = self.store();
-        let work = AssertUnwindSafe(self.call(&mut store)).catch_unwind();
-        let ended = work.await.unwrap_or(Err(Ended::Panic));
-        self.performed(&mut store, ended)
-    }
-
     /// A fresh store: it cannot be made without every limit of the call.
-    fn store(&self) -> Store<HostState> {
+    pub(super) fn fresh_room(&self, places: OwnedSemaphorePermit) -> Room {
         let limits = self.call.limits;
         let state = HostState::new(Arc::clone(&self.call), &self.shared);
         let mut store = Store::new(&self.engine, state);
@@ -131,10 +109,57 @@ impl Run {
             CallHook::ReturningFromHost => Ok(store.data().check_host_calls()?),
             _ => Ok(()),
         });
-        store
+        Room { store, instance: None, _places: places }
     }
 
-    async fn call(&self, store: &mut Store<HostState>) -> Result<ConvertedOutput, Ended> {
+    /// Makes a store that has served another call ready for this one.
+    pub(super) fn enter(&self, room: &mut Room) {
+        room.store.data_mut().begin_call(Arc::clone(&self.call), &self.shared);
+    }
+
+    /// Runs the call in `room`.
+    pub(super) async fn perform(self, room: Room) -> Performed {
+        if converts_much(&self.call.limits) {
+            return self.perform_aside(room).await;
+        }
+        self.drive(room).await
+    }
+
+    /// The same on a thread that may block, for calls whose values are so large that converting
+    /// them would hold up the executor: wasmtime does it in one piece.
+    async fn perform_aside(self, room: Room) -> Performed {
+        // Dropping this future drops `wanted`, which ends the call at its next yield.
+        let (wanted, unwanted) = oneshot::channel::<()>();
+        let executor = tokio::runtime::Handle::current();
+        let aside = tokio::task::spawn_blocking(move || {
+            executor.block_on(async move {
+                tokio::select! {
+                    biased;
+                    _ = unwanted => None,
+                    performed = self.drive(room) => Some(performed),
+                }
+            })
+        });
+        let performed = aside.await.ok().flatten();
+        drop(wanted);
+        performed.unwrap_or_else(|| {
+            let refusal = Refusal::new(Code::HostFault, "the call's thread was lost");
+            let executed = Executed::of(Outcome::Failure(refusal));
+            Performed { executed, pool_exhausted: false, room: None }
+        })
+    }
+
+    async fn drive(self, mut room: Room) -> Performed {
+        let work = AssertUnwindSafe(self.call(&mut room)).catch_unwind();
+        let ended = work.await.unwrap_or(Err(Ended::Panic));
+        let usable = matches!(ended, Ok(_) | Err(Ended::Refused(_) | Ended::Input(_)));
+        let performed = self.performed(&mut room.store, ended);
+        let room = (usable && room.instance.is_some()).then_some(room);
+        Performed { room, ..performed }
+    }
+
+    async fn call(&self, room: &mut Room) -> Result<ConvertedOutput, Ended> {
+        let store = &mut room.store;
         let limits = &self.call.limits;
         let fuel = store.set_fuel(limits.fuel);
         fuel.and_then(|()| store.fuel_async_yield_interval(Some(YIELD_FUEL)))
@@ -142,13 +167,13 @@ impl Run {
 
         let function =
             function_of(&self.request.execution.loaded, &self.request).map_err(Ended::Refused)?;
-        let (inputs, arguments) = self.lower(store, function).await?;
+        let Lowered { inputs, arguments, lent } = self.lower(store, function).await?;
 
-        let prepared = &self.request.execution.loaded.prepared;
-        let instance = self.deadline.bound(prepared.instantiate_async(&mut *store)).await;
-        let instance = instance
-            .map_err(|_| Ended::Deadline)?
-            .map_err(|error| Ended::trap(TrapPhase::Start, error))?;
+        let instance = match room.instance {
+            Some(instance) => instance,
+            None => self.instantiate(store).await?,
+        };
+        room.instance = Some(instance);
         let entry = instance.get_func(&mut *store, function.index).ok_or(Ended::Panic)?;
 
         let mut results = vec![Val::Bool(false); function.ty.results().len()];
@@ -157,6 +182,7 @@ impl Run {
             .await
             .map_err(|_| Ended::Deadline)?
             .map_err(|error| Ended::trap(TrapPhase::Call, error))?;
+        take_back(store.as_context_mut(), lent);
 
         if self.is_command {
             let failed = matches!(results.as_slice(), [Val::Result(Err(_))]);
@@ -165,26 +191,38 @@ impl Run {
         self.lift(store, function, &inputs, &results).await
     }
 
+    async fn instantiate(&self, store: &mut Store<HostState>) -> Result<Instance, Ended> {
+        let prepared = &self.request.execution.loaded.prepared;
+        let instance = self.deadline.bound(prepared.instantiate_async(store)).await;
+        instance.map_err(|_| Ended::Deadline)?.map_err(|error| Ended::trap(TrapPhase::Start, error))
+    }
+
     /// The arguments from the input, with the blobs that it names.
     async fn lower(
         &self,
         store: &mut Store<HostState>,
         function: &Function,
-    ) -> Result<(InputBlobs, Vec<Val>), Ended> {
+    ) -> Result<Lowered, Ended> {
         if self.is_command {
-            return Ok((InputBlobs::default(), Vec::new()));
+            return Ok(Lowered::default());
         }
         let list_bytes = self.call.limits.list_bytes;
         // The gate has judged unknown keys by the manifest; none that remains is an error here.
         let rules = InputRules { unknown: UnknownInput::Ignore, list_bytes };
-        let input = &self.call.invocation.input;
+        let input = &self.request.invocation.input;
         let read = InputBlobs::read(&self.call.blobs, input, list_bytes);
         let inputs = self.deadline.bound(read).await.map_err(|_| Ended::Deadline)?;
         let inputs = inputs.map_err(Ended::Input)?;
         let mut blobs = BlobTable::new(store.as_context_mut(), &inputs);
-        let arguments = lower(input, &function.ty, &rules, &mut blobs).map_err(Ended::Input)?;
-        drop(blobs);
-        Ok((inputs, arguments))
+        let lowered = lower(input, &function.ty, &rules, &mut blobs);
+        let lent = blobs.into_lent();
+        match lowered {
+            Ok(arguments) => Ok(Lowered { inputs, arguments, lent }),
+            Err(error) => {
+                take_back(store.as_context_mut(), lent);
+                Err(Ended::Input(error))
+            }
+        }
     }
 
     /// The output from what the function returned, its blobs kept by the node.
@@ -246,9 +284,19 @@ impl Run {
                 }
             },
         };
-        let executed = Executed { outcome, usage, denied: taken.denied, log: taken.log, trapped };
-        Performed { executed, pool_exhausted }
+        let (denied, log) = (taken.denied, taken.log);
+        let executed = Executed { outcome, usage, denied, log, trapped, state_lost: false };
+        Performed { executed, pool_exhausted, room: None }
     }
+}
+
+/// The parameters of a call.
+#[derive(Default)]
+struct Lowered {
+    inputs: InputBlobs,
+    arguments: Vec<Val>,
+    /// Handles that were made for the arguments.
+    lent: Vec<ResourceAny>,
 }
 
 /// Whether the limits allow values that are too large to convert on the executor.

@@ -74,8 +74,10 @@ impl Fixture {
         };
         let (grants, left_out) = LiveGrants::open(&self.grants, Arc::new([]));
         assert!(left_out.is_empty());
+        let invocation = Arc::new(invocation);
         Request {
-            invocation: Arc::new(invocation),
+            parent: Arc::clone(&invocation),
+            invocation,
             plugin: "test".parse().unwrap(),
             capability: Arc::new(capability),
             limits: self.limits,

@@ -12,7 +12,7 @@ use meshhost_core::{
     limits::MIB,
     ports::{BlobWriter, PortError},
 };
-use wasmtime::component::{Linker, Resource};
+use wasmtime::component::{Linker, Resource, ResourceTable};
 
 use self::bindings::meshhost::blob::types::{self, BlobError};
 use super::{Context, Imports, View};
@@ -81,6 +81,18 @@ pub enum Writer {
     Open(Box<dyn BlobWriter>),
     /// It is finished, or has failed.
     Finished,
+}
+
+/// Takes from the guest's blobs what lives only as long as a call, when the store lives longer:
+/// bytes that came with the call, and blobs that were not finished.
+pub(crate) fn end_call(table: &mut ResourceTable) {
+    for resource in table.iter_mut() {
+        if let Some(blob) = resource.downcast_mut::<Blob>() {
+            blob.bytes = None;
+        } else if let Some(writer) = resource.downcast_mut::<Writer>() {
+            *writer = Writer::Finished;
+        }
+    }
 }
 
 fn blob_error(error: &PortError) -> BlobError {

@@ -48,6 +48,14 @@ impl CallRecord {
         }
     }
 
+    /// Begins the next call of a store that outlives its calls. What was written into blobs counts
+    /// from zero again. Host memory that is still held stays counted, and so does an effect whose
+    /// end an earlier call left unknown: nobody knows it better now.
+    pub(crate) fn begin_call(&self) {
+        self.blob_bytes.store(0, Ordering::Release);
+        *self.texts() = Texts::default();
+    }
+
     fn texts(&self) -> MutexGuard<'_, Texts> {
         self.texts.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -228,6 +236,21 @@ mod tests {
         let record = record();
         record.charge_blob(10).unwrap();
         assert_eq!(record.charge_blob(1).unwrap_err(), Stop::Limit(LimitKind::BlobBytes));
+    }
+
+    #[test]
+    fn the_next_call_of_a_store_spends_anew_and_still_holds_what_it_holds() {
+        let record = record();
+        record.charge_blob(10).unwrap();
+        let held = record.charge_buffer(60).unwrap();
+        record.log("of the call before\n", 1_000);
+        record.begin_call();
+        assert_eq!(record.limit_reached(), None);
+        assert!(record.take().log.is_empty());
+        record.charge_blob(10).unwrap();
+        assert!(record.charge_buffer(41).is_err());
+        drop(held);
+        assert!(record.charge_buffer(41).is_ok());
     }
 
     #[test]

@@ -87,18 +87,36 @@ pub(crate) struct BlobTable<'a> {
     store: StoreContextMut<'a, HostState>,
     inputs: &'a InputBlobs,
     unsaved: Vec<Bytes>,
+    lent: Vec<ResourceAny>,
 }
 
 impl<'a> BlobTable<'a> {
     /// The blobs of the call in `store`.
     pub(crate) fn new(store: StoreContextMut<'a, HostState>, inputs: &'a InputBlobs) -> Self {
-        Self { store, inputs, unsaved: Vec::new() }
+        Self { store, inputs, unsaved: Vec::new(), lent: Vec::new() }
+    }
+
+    /// The handles that were made for parameters; see [`take_back`].
+    pub(crate) fn into_lent(self) -> Vec<ResourceAny> {
+        self.lent
     }
 
     /// The bytes behind results that the node's store does not have yet: blobs that came with the
     /// call and that the guest returned. Write them with [`save`].
     pub(crate) fn finish(self) -> Vec<Bytes> {
         self.unsaved
+    }
+}
+
+/// Takes the handles back that were made for parameters and that the guest does not own now: it
+/// only borrowed them, or was never entered.
+pub(crate) fn take_back(mut store: StoreContextMut<'_, HostState>, lent: Vec<ResourceAny>) {
+    for handle in lent {
+        // A handle that went to the guest is no longer the host's, and this says so.
+        if let Ok(own) = handle.try_into_resource::<Blob>(&mut store) {
+            // It was in the table when it was lent, and nobody else could remove it.
+            let _gone = store.data_mut().table.delete(own);
+        }
     }
 }
 
@@ -136,8 +154,11 @@ impl BlobHandles for BlobTable<'_> {
         };
         let handle = self.store.data_mut().table.push(blob).map_err(handles)?;
         let lowered = handle.try_into_resource_any(&mut self.store);
-        lowered
-            .map_err(|_| ConvertError::new(Code::HostFault, "a blob could not be given".to_owned()))
+        let lowered = lowered.map_err(|_| {
+            ConvertError::new(Code::HostFault, "a blob could not be given".to_owned())
+        })?;
+        self.lent.push(lowered);
+        Ok(lowered)
     }
 
     fn lift(&mut self, handle: ResourceAny) -> Result<Digest, ConvertError> {
