@@ -70,7 +70,7 @@ impl Bare<'_> {
         let Ok(instance) = self.loaded.prepared.instantiate_async(&mut store).await else {
             return false;
         };
-        let Some(entry) = instance.get_func(&mut store, &function.index) else { return false };
+        let Some(entry) = instance.get_func(&mut store, function.index) else { return false };
         let mut results = vec![Val::Bool(false); function.ty.results().len()];
         entry.call_async(&mut store, &self.arguments, &mut results).await.is_ok()
     }
