@@ -63,7 +63,7 @@ fn broken_components() -> Vec<(String, Vec<u8>)> {
     let mut numbers = Numbers(0x5eed);
     for round in 0..20 {
         let mut noise = b"\0asm\x0d\0\x01\0".to_vec();
-        noise.extend((0..numbers.below(2000)).map(|_| numbers.next() as u8));
+        noise.extend((0..numbers.below(2000)).map(|_| numbers.next().to_le_bytes()[0]));
         files.push((format!("noise-{round}"), noise));
         let mut flipped = whole.clone();
         // Past the header and before the custom sections at the end, which may hold anything.

@@ -1,6 +1,10 @@
 //! From a file to a plugin that serves, and what may change it: consent, names, versions, grants.
 
-use std::{fs, path::PathBuf, process::Stdio};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
 
 use meshhost_core::code::{Code, Exit};
 use serde_json::{Value, json};
@@ -23,7 +27,7 @@ fn refused(ran: &Ran, code: Code) {
     assert_eq!(ran.code, i32::from(code.exit() as u8), "{}", ran.stdout);
 }
 
-fn install_json(home: &Home, file: &PathBuf, options: &[&str]) -> Ran {
+fn install_json(home: &Home, file: &Path, options: &[&str]) -> Ran {
     let file = file.to_str().expect("text");
     home.run_json([&["plugin", "install", file], options].concat())
 }

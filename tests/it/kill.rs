@@ -49,6 +49,7 @@ struct Known {
     finished: u64,
 }
 
+#[expect(clippy::disallowed_methods, reason = "a test is set up by its environment")]
 fn setting(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }

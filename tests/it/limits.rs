@@ -165,6 +165,20 @@ fn text_above_its_limit_is_counted_and_dropped_or_ends_the_call() {
 }
 
 #[test]
+fn what_a_call_writes_into_blobs_is_bounded() {
+    let home = Home::new();
+    home.file("shared/large", vec![b'x'; 64 * 1024]);
+    let grant = format!("fs:ro={}", home.work().join("shared").display());
+    home.install(&guest("filesystem"), &["--grant", &grant, "--limit", "blob_bytes=4KiB"]);
+    let read = ["call", "filesystem.read", "path=shared/large", "form=blob"];
+    let too_large = home.run_json(read);
+    assert_eq!(too_large.code_name(), Code::LimitBlob.info().name, "{}", too_large.stdout);
+    too_large.expect(Exit::Limit as i32);
+    home.run([&read[..], &["length=4096"]].concat()).expect(0);
+    home.run(["audit", "verify"]).expect(0);
+}
+
+#[test]
 fn a_pipe_in_a_granted_folder_holds_nobody_up() {
     let home = Home::new();
     let folder = home.work().join("shared");
@@ -285,6 +299,11 @@ fn a_plugin_that_traps_in_a_row_rests_until_it_is_enabled() {
     home.run(["call", "good.f"]).expect(0);
     let listed = home.json(["plugin", "permissions", "trap"]);
     assert_eq!(listed["state"], "quarantined");
+    node.stop_well();
+    // It goes on after a restart: at most the call that tries it again traps.
+    let node = home.serve();
+    let codes = [(); 2].map(|()| home.run(["call", "trap.f"]).code);
+    assert!(codes.contains(&(Exit::Skipped as i32)), "{codes:?}");
     home.run(["plugin", "enable", "trap"]).expect(0);
     home.run(["call", "trap.f"]).expect(Exit::Trap as i32);
     node.stop_well();

@@ -283,7 +283,7 @@ pub(crate) fn with_manifest(mut component: Vec<u8>, manifest: &str) -> Vec<u8> {
 /// Appends a length as WebAssembly writes it.
 pub(crate) fn leb128(out: &mut Vec<u8>, mut value: usize) {
     loop {
-        let low = (value & 0x7f) as u8;
+        let low = value.to_le_bytes()[0] & 0x7f;
         value >>= 7;
         if value == 0 {
             return out.push(low);
