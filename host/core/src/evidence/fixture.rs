@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{
     call::{Commitment, Decision, End, Origin, Provider, decided, ended},
     chain::{Sealed, Sealer},
-    event::{Context, Correlation, Draft, EventType, Reason, Salt, Stamp, outcome_word},
+    event::{Context, Correlation, Draft, EventType, Reason, Salt, Stamp},
     fact::Facts,
     hash::Hash,
     lifecycle,
@@ -106,14 +106,10 @@ impl OwnedRow {
     pub(super) fn of(event: &Sealed) -> Self {
         let columns = [
             ("json", Some(event.json.clone())),
-            ("event_id", Some(event.event_id.clone())),
             ("event_type", Some(event.event_type.to_string())),
             ("invocation_id", Some(event.invocation_id.to_string())),
             ("capability_id", Some(event.capability_id.to_string())),
             ("correlation_id", Some(event.correlation_id.to_string())),
-            ("timestamp", Some(event.timestamp.clone())),
-            ("outcome", event.outcome.map(|outcome| outcome_word(outcome).to_owned())),
-            ("prev_hash", event.prev_hash.map(|hash| hash.to_string())),
             ("content_hash", Some(event.content_hash.to_string())),
         ];
         Self { sequence: event.sequence, columns: columns.into() }
@@ -125,14 +121,10 @@ impl OwnedRow {
         Row {
             sequence: self.sequence,
             json: text("json"),
-            event_id: text("event_id"),
             event_type: text("event_type"),
             invocation_id: text("invocation_id"),
             capability_id: text("capability_id"),
             correlation_id: text("correlation_id"),
-            timestamp: text("timestamp"),
-            outcome: column("outcome"),
-            prev_hash: column("prev_hash"),
             content_hash: text("content_hash"),
         }
     }

@@ -13,20 +13,16 @@ use crate::evidence::{
     hash::Hash,
 };
 
-/// One row of the store.
+/// One row of the store: the record, and what columns repeat of it.
 #[derive(Debug, Clone, Copy)]
 #[expect(missing_docs, reason = "each field is the column of that name")]
 pub struct Row<'a> {
     pub sequence: u64,
     pub json: &'a str,
-    pub event_id: &'a str,
     pub event_type: &'a str,
     pub invocation_id: &'a str,
     pub capability_id: &'a str,
     pub correlation_id: &'a str,
-    pub timestamp: &'a str,
-    pub outcome: Option<&'a str>,
-    pub prev_hash: Option<&'a str>,
     pub content_hash: &'a str,
 }
 
@@ -72,13 +68,9 @@ impl Stored<'_> {
     pub(super) fn differing_column(&self, row: &Row<'_>) -> Option<&'static str> {
         let columns = [
             ("sequence", self.sequence == row.sequence),
-            ("event_id", self.event_id == row.event_id),
             ("event_type", self.event_type == row.event_type),
             ("invocation_id", self.invocation_id == row.invocation_id),
             ("capability_id", self.capability_id == row.capability_id),
-            ("timestamp", self.timestamp == row.timestamp),
-            ("outcome", self.outcome == row.outcome),
-            ("prev_hash", self.prev_hash == row.prev_hash),
             ("content_hash", self.content_hash == row.content_hash),
         ];
         columns.into_iter().find(|(_, same)| !same).map(|(name, _)| name)

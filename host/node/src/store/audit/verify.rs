@@ -10,7 +10,6 @@ use meshhost_core::{
         verify::{Broken, Report, Row, Verifier},
     },
 };
-use serde::Deserialize;
 use sqlx::{Sqlite, Transaction};
 
 use super::{Audit, DAMAGED, fault};
@@ -75,20 +74,14 @@ impl Audit {
         let mut verifier = Verifier::new(self.host_id.clone(), signed, &key)?;
         let mut snapshot = self.database.readers().begin().await.map_err(fault())?;
         check_file(&mut snapshot).await?;
-        let mut after = 0;
-        loop {
-            let rows: Vec<Stored> = sqlx::query_as(SELECT)
-                .bind(after)
-                .bind(PAGE)
-                .fetch_all(&mut *snapshot)
-                .await
-                .map_err(fault())?;
-            let Some(last) = rows.last() else { break };
-            after = last.0;
-            verifier = off_executor(move || {
+        let mut rows = page(&mut snapshot, 0).await?;
+        while let Some((after, ..)) = rows.last() {
+            // While one page is checked, the next one is read.
+            let next = page(&mut snapshot, *after);
+            let checked = off_executor(move || {
                 rows.iter().try_for_each(|row| check(&mut verifier, row)).map(|()| verifier)
-            })
-            .await?;
+            });
+            (verifier, rows) = tokio::try_join!(checked, next)?;
         }
         let heads: Vec<(String, i64, String)> =
             sqlx::query_as("SELECT correlation_id, sequence, content_hash FROM correlation_heads")
@@ -121,6 +114,15 @@ async fn off_executor<T: Send + 'static>(
     })?
 }
 
+/// The rows after this sequence.
+async fn page(
+    snapshot: &mut Transaction<'_, Sqlite>,
+    after: i64,
+) -> Result<Vec<Stored>, VerifyError> {
+    let page = sqlx::query_as(SELECT).bind(after).bind(PAGE).fetch_all(&mut **snapshot);
+    Ok(page.await.map_err(fault())?)
+}
+
 /// SQLite's own check: pages, and indexes against their tables.
 async fn check_file(snapshot: &mut Transaction<'_, Sqlite>) -> Result<(), VerifyError> {
     let found: String = sqlx::query_scalar("PRAGMA integrity_check(1)")
@@ -140,30 +142,14 @@ pub(super) fn check(verifier: &mut Verifier, stored: &Stored) -> Result<(), Veri
         let leaf = leaf.ok_or(DAMAGED)?;
         return Ok(verifier.purged(sequence, correlation_id, leaf)?);
     };
-    // The columns that the store does not repeat are those of the record. What cannot be read
-    // here cannot be read by the machine either, which says so.
-    let unrepeated: Unrepeated<'_> = serde_json::from_str(json).unwrap_or_default();
     let row = Row {
         sequence,
         json,
-        event_id: &unrepeated.event_id,
         event_type: event_type.as_deref().unwrap_or_default(),
         invocation_id: invocation_id.as_deref().unwrap_or_default(),
         capability_id: capability_id.as_deref().unwrap_or_default(),
         correlation_id,
-        timestamp: unrepeated.timestamp,
-        outcome: unrepeated.outcome,
-        prev_hash: unrepeated.prev_hash,
         content_hash: hash,
     };
     Ok(verifier.event(&row)?)
-}
-
-#[derive(Debug, Default, Deserialize)]
-struct Unrepeated<'a> {
-    #[serde(borrow)]
-    event_id: std::borrow::Cow<'a, str>,
-    timestamp: &'a str,
-    outcome: Option<&'a str>,
-    prev_hash: Option<&'a str>,
 }
