@@ -215,3 +215,26 @@ pub(crate) fn manifest(name: &str, version: &str, asks: &[&str]) -> String {
         "[plugin]\nname = \"{name}\"\nversion = \"{version}\"\ndescription = \"A test.\"\n{asks}"
     )
 }
+
+/// Keeps a number between calls: `next` counts it, `slow` computes for a while before it adds 100,
+/// `trap` traps.
+pub(crate) fn keeper() -> String {
+    "(component
+        (core module $m (global $n (mut i32) (i32.const 0))
+            (func $add (param i32) (result i32)
+                (global.set $n (i32.add (global.get $n) (local.get 0)))
+                global.get $n)
+            (func (export \"next\") (result i32) (call $add (i32.const 1)))
+            (func (export \"slow\") (result i32) (local $left i32)
+                (local.set $left (i32.const 100000000))
+                (loop $again
+                    (local.set $left (i32.sub (local.get $left) (i32.const 1)))
+                    (br_if $again (local.get $left)))
+                (call $add (i32.const 100)))
+            (func (export \"trap\") (result i32) unreachable))
+        (core instance $i (instantiate $m))
+        (func (export \"next\") (result u32) (canon lift (core func $i \"next\")))
+        (func (export \"slow\") (result u32) (canon lift (core func $i \"slow\")))
+        (func (export \"trap\") (result u32) (canon lift (core func $i \"trap\"))))"
+        .to_owned()
+}

@@ -97,6 +97,37 @@ fn every_call_is_recorded_with_its_own_end() {
 }
 
 #[test]
+fn every_change_of_a_plugin_is_recorded() {
+    let home = Home::new();
+    let file = wat(&home, "one", &components::number(1));
+    let other = wat(&home, "other", &components::number(2));
+    let (file, other) = (file.to_str().expect("text"), other.to_str().expect("text"));
+    let changes: [(&[&str], i32, &str); 9] = [
+        (&["install", "nothing.wasm"], 11, "host_adapter_install_rejected"),
+        (&["install", file], 0, "host_adapter_installed"),
+        (&["grant", "one", "clock"], 0, "dev.meshhost.permission_granted"),
+        (&["revoke", "one", "clock"], 0, "dev.meshhost.permission_revoked"),
+        (&["update", "one", other], 0, "dev.meshhost.plugin_updated"),
+        (&["rollback", "one"], 0, "dev.meshhost.plugin_rolled_back"),
+        (&["disable", "one"], 0, "dev.meshhost.plugin_disabled"),
+        (&["enable", "one"], 0, "dev.meshhost.plugin_enabled"),
+        (&["remove", "one"], 0, "dev.meshhost.plugin_removed"),
+    ];
+    for (words, exit, _) in &changes {
+        home.run([&["plugin"], *words].concat()).expect(*exit);
+    }
+    let head = home.run(["audit", "head"]).expect(0).json();
+    let host = head["host_id"].as_str().expect("an id");
+    let recorded = |family: &str| {
+        let events = home.json(["audit", "replay", &format!("host-{family}-{host}")]);
+        words(events["events"].as_array().expect("events"), "event_type")
+    };
+    assert_eq!(recorded("lifecycle"), changes.map(|(_, _, event)| event));
+    assert_eq!(recorded("identity"), ["key_generated"]);
+    verify(&home);
+}
+
+#[test]
 fn a_call_with_an_id_runs_once() {
     let home = Home::new();
     home.install(&wat(&home, "echo", &components::echo()), &[]);

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::{
     components::{self, SPIN, body, module, with_clock},
-    support::{Home, guest, ran, until, wat},
+    support::{Home, guest, parse, ran, until, wat, with_manifest},
 };
 
 /// One hostile component, how it is installed, and how a call of its `f` ends.
@@ -307,5 +307,30 @@ fn a_plugin_that_traps_in_a_row_rests_until_it_is_enabled() {
     assert!(codes.contains(&(Exit::Skipped as i32)), "{codes:?}");
     home.run(["plugin", "enable", "trap"]).expect(0);
     home.run(["call", "trap.f"]).expect(Exit::Trap as i32);
+    node.stop_well();
+}
+
+#[test]
+fn the_callers_of_a_stateful_plugin_end_their_waiting_and_not_its_work() {
+    let home = Home::new();
+    let manifest = components::manifest("keeper", "1.0.0", &[])
+        .replace("[plugin]\n", "[plugin]\nstateful = true\n");
+    let component = with_manifest(parse(&components::keeper()), &manifest);
+    home.install(&home.file("keeper.wasm", component), &[]);
+    let node = home.serve();
+    let next = || home.json(["call", "keeper.next"])["data"].clone();
+    assert_eq!((next(), next()), (json!(1), json!(2)));
+    let given_up = home.run_json(["call", "keeper.slow", "--timeout", "1ms"]);
+    assert_eq!(given_up.json()["outcome"], "indeterminate", "{}", given_up.stdout);
+    given_up.expect(Exit::Indeterminate as i32);
+    // The work went on, and the next call waited for its end.
+    assert_eq!(next(), 103);
+    home.run(["call", "keeper.trap"]).expect(Exit::Trap as i32);
+    assert_eq!(next(), 1, "a trap costs the state");
+    let head = home.run(["audit", "head"]).expect(0).json();
+    let host = format!("host-lifecycle-{}", head["host_id"].as_str().expect("an id"));
+    let events = home.json(["audit", "replay", &host]).to_string();
+    assert!(events.contains("dev.meshhost.plugin_state_lost"), "{events}");
+    home.run(["audit", "verify"]).expect(0);
     node.stop_well();
 }

@@ -17,7 +17,7 @@ use super::{
     table::table,
     text::{clean_line, count},
 };
-use crate::api::{PluginView, Reply, Request, Source};
+use crate::api::{PluginView, Reply, Request, Review, Source};
 
 /// Install, inspect, grant, update and remove plugins.
 #[derive(Debug, Subcommand)]
@@ -225,8 +225,12 @@ async fn install(command: InstallCommand, session: &mut Session) -> Result<Outpu
     let given = command.consent.consent(&session.place)?;
     let name = command.name;
     let inspect = Request::Inspect { source: source.clone(), name: name.clone() };
-    let before = session.ask(inspect).await?;
-    let Reply::Review(mut shown) = before else { return Err(unexpected(&before)) };
+    // What cannot be inspected is refused by the install, which writes that down.
+    let shown = match session.ask(inspect).await {
+        Ok(Reply::Review(shown)) => Some(shown),
+        Ok(other) => return Err(unexpected(&other)),
+        Err(_) => None,
+    };
     let first =
         Request::Install { source: source.clone(), name: name.clone(), consent: given.clone() };
     if session.interactive {
@@ -240,10 +244,12 @@ async fn install(command: InstallCommand, session: &mut Session) -> Result<Outpu
         }
         Reply::Plugin(view) => {
             // Nobody was asked: what was installed is shown all the same, its notes at the end.
-            shown.asks.clone_from(&view.asks);
-            shown.notes.clear();
+            let asks = view.asks.clone();
             let mut output = changed(Reply::Plugin(view), "is installed")?;
-            output.text.insert_str(0, &review::card(&shown));
+            if let Some(shown) = shown {
+                let shown = Review { asks, notes: Vec::new(), ..*shown };
+                output.text.insert_str(0, &review::card(&shown));
+            }
             Ok(output)
         }
         reply => changed(reply, "is installed"),
