@@ -299,9 +299,11 @@ async fn a_caller_that_goes_away_leaves_its_group_to_the_next() {
     let home = Home::new().await;
     let (gone, next) = (context("gone", "c", "local:me"), context("next", "c", "local:me"));
     let mut leaving = Box::pin(home.writer.start(start_of(&gone, 0), any()));
-    // Polled until the group is on its way to the database, then dropped.
+    // While another holds the connection, the group is on its way and cannot arrive.
+    let held = home.writer.database().writer().await;
     assert!(poll_once(&mut leaving).is_pending());
     drop(leaving);
+    drop(held);
     let appended = home.writer.start(start_of(&next, 0), any()).await.unwrap();
     assert_eq!(appended.sequences, [2]);
     let error = home.writer.start(start_of(&gone, 0), any()).await.unwrap_err();
