@@ -43,12 +43,13 @@ pub(crate) fn measure() -> anyhow::Result<Vec<Row>> {
         install(&data, "conformance-echo", name, &[])?;
     }
     install(&data, "python-echo", "python-echo", &["--grant", "random"])?;
-    let mut node =
-        Serving(binary(&data).args(["serve", "--allow-root"]).stdout(Stdio::piped()).spawn()?);
-    let stdout = node.0.stdout.take().context("a pipe")?;
+    let node = binary(&data).args(["serve", "--allow-root"]).stderr(Stdio::piped()).spawn()?;
+    let mut node = Serving(node);
+    // It says on standard error when it accepts; the pipe stays open as long as it runs.
+    let mut said = BufReader::new(node.0.stderr.take().context("a pipe")?);
     let mut line = String::new();
-    BufReader::new(stdout).read_line(&mut line)?;
-    ensure!(!line.is_empty(), "the node ended before it was ready");
+    said.read_line(&mut line)?;
+    ensure!(line.contains("serves"), "the node ended before it was ready: {line}");
     let before = resident(node.0.id())?;
     executor()?.block_on(calls(&data, &names))?;
     std::thread::sleep(REST);
