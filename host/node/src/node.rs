@@ -247,7 +247,7 @@ fn configuration(options: &Options, directory: &DataDirectory) -> Result<NodeCon
         }
     };
     NodeConfig::parse(&path.display().to_string(), &text)
-        .map_err(|error| Refusal::new(Code::ConfigInvalid, error.render()))
+        .map_err(|error| Refusal::new(Code::ConfigInvalid, error.to_string()))
 }
 
 fn readiness(

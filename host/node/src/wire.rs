@@ -10,12 +10,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use meshhost_core::{code::Code, outcome::Refusal};
+use meshhost_core::{code::Code, json, outcome::Refusal};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 /// Most bytes of JSON in one frame. Output is at most 8 MiB by default; more goes as a blob.
 pub const FRAME_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// How frames are read: a call's own bounds and some room for what stands around it.
+const BOUNDS: json::Bounds =
+    json::Bounds { bytes_max: FRAME_BYTES_MAX, depth_max: json::DEPTH_MAX, values_max: 2_000_000 };
 
 /// Name of the socket in the data directory.
 const SOCKET_NAME: &str = "admin.sock";
@@ -35,6 +39,9 @@ pub enum WireError {
     /// The message does not fit a frame: large data goes as a blob.
     #[error("the message has more than {FRAME_BYTES_MAX} bytes; large data goes as a blob")]
     TooLarge,
+    /// The frame is not JSON, or not as it is read here: a key twice, too deep.
+    #[error("the message is not JSON as it is read here")]
+    NotJson(#[source] json::JsonError),
     /// The frame is not the JSON that is expected here: another version of meshhost.
     #[error("the message is not understood; both ends must be the same version of meshhost")]
     NotUnderstood(#[source] serde_json::Error),
@@ -46,7 +53,7 @@ impl WireError {
     pub fn refusal(&self) -> Refusal {
         let code = match self {
             Self::Io(_) => Code::NodeUnreachable,
-            Self::TooLarge | Self::NotUnderstood(_) => Code::UsageError,
+            Self::TooLarge | Self::NotJson(_) | Self::NotUnderstood(_) => Code::UsageError,
         };
         Refusal::new(code, self.to_string())
     }
@@ -77,7 +84,9 @@ pub async fn read<T: DeserializeOwned>(
     if bytes.len() as u64 != u64::from(length) {
         return Err(WireError::Io(io::ErrorKind::UnexpectedEof.into()));
     }
-    serde_json::from_slice(&bytes).map(Some).map_err(WireError::NotUnderstood)
+    // Read strictly first: a key given twice would be taken as whoever reads it likes.
+    let value = json::parse(&bytes, BOUNDS).map_err(WireError::NotJson)?;
+    serde_json::from_value(value).map(Some).map_err(WireError::NotUnderstood)
 }
 
 /// Writes one frame.

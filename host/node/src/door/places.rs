@@ -16,6 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 #[derive(Debug)]
 pub struct Places {
     free: Arc<Semaphore>,
+    concurrency: u32,
     waiting: AtomicU32,
     waiting_max: u32,
 }
@@ -39,9 +40,15 @@ impl Places {
     /// Places for `concurrency` calls at once and `waiting_max` that wait.
     #[must_use]
     pub fn new(concurrency: u32, waiting_max: u32) -> Self {
-        let concurrency = usize::try_from(concurrency.max(1)).unwrap_or(usize::MAX);
-        let free = Arc::new(Semaphore::new(concurrency.min(Semaphore::MAX_PERMITS)));
-        Self { free, waiting: AtomicU32::new(0), waiting_max }
+        let places = usize::try_from(concurrency.max(1)).unwrap_or(usize::MAX);
+        let free = Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS)));
+        Self { free, concurrency, waiting: AtomicU32::new(0), waiting_max }
+    }
+
+    /// Whether these are the places that such numbers make.
+    #[must_use]
+    pub const fn are(&self, concurrency: u32, waiting_max: u32) -> bool {
+        self.concurrency == concurrency && self.waiting_max == waiting_max
     }
 
     /// Takes a place, waiting at most `patience` when `may_wait`.

@@ -103,6 +103,7 @@ impl Installer {
             live,
             suspended,
             quarantine,
+            places: before.map(|before| Arc::clone(&before.places)),
             state,
             readiness: Arc::clone(&self.readiness),
         }))
@@ -116,7 +117,7 @@ impl Installer {
     ) -> Result<Option<Manifest>, Refusal> {
         let Some(text) = &version.manifest else { return Ok(None) };
         let manifest = Manifest::parse("plugin.toml", text)
-            .map_err(|error| Refusal::new(Code::ManifestInvalid, error.render()))?;
+            .map_err(|error| Refusal::new(Code::ManifestInvalid, error.to_string()))?;
         let file = format!("{name}.toml");
         let path = self.folders.overlays.join(&file);
         if !fs::metadata(&path).is_ok_and(|found| found.len() <= MANIFEST_BYTES_MAX as u64) {
@@ -127,7 +128,7 @@ impl Installer {
         })?;
         let tightened = manifest
             .tightened(&file, &overlay)
-            .map_err(|error| Refusal::new(Code::ConfigInvalid, error.render()))?;
+            .map_err(|error| Refusal::new(Code::ConfigInvalid, error.to_string()))?;
         Ok(Some(tightened))
     }
 }
@@ -142,5 +143,5 @@ pub(super) fn version_grants(
 }
 
 fn grant_error(error: &Diagnostic) -> Refusal {
-    Refusal::new(Code::GrantInvalid, error.render())
+    Refusal::new(Code::GrantInvalid, error.to_string())
 }

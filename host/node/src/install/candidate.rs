@@ -80,7 +80,7 @@ fn candidate(
     let manifest = match text {
         Some(text) => {
             let manifest = Manifest::parse("plugin.toml", &text)
-                .map_err(|error| Refusal::new(Code::ManifestInvalid, error.render()))?;
+                .map_err(|error| Refusal::new(Code::ManifestInvalid, error.to_string()))?;
             Some((manifest, text))
         }
         None => None,

@@ -70,6 +70,7 @@ impl Node {
             effective,
             live,
             suspended,
+            places: None,
             quarantine: Arc::new(Mutex::new(Quarantine::default())),
             state: None,
             readiness: Arc::clone(&self.installer.readiness),

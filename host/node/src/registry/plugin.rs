@@ -70,6 +70,8 @@ pub struct Parts {
     pub suspended: Vec<String>,
     /// How often it trapped.
     pub quarantine: Arc<Mutex<Quarantine>>,
+    /// The places of the version that it replaces; they go on when their numbers stay.
+    pub places: Option<Arc<Places>>,
     /// The state of the version that it replaces, when it goes on; see [`Plugin::state_for`].
     pub state: Option<Arc<State>>,
     /// Makes it ready when it is first called.
@@ -85,7 +87,11 @@ impl Plugin {
         let state = stateful.then(|| parts.state.unwrap_or_else(|| State::new(limits)));
         let places = match &state {
             Some(state) => Arc::clone(&state.places),
-            None => Arc::new(Places::new(limits.concurrency, limits.waiting)),
+            // Running calls hold places: another grant must not double them.
+            None => parts
+                .places
+                .filter(|places| places.are(limits.concurrency, limits.waiting))
+                .unwrap_or_else(|| Arc::new(Places::new(limits.concurrency, limits.waiting))),
         };
         let written: Vec<String> =
             parts.effective.permissions.iter().map(ToString::to_string).collect();
