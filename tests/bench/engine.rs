@@ -184,6 +184,7 @@ fn invocation(capability: &Capability, input: Value) -> anyhow::Result<Invocatio
         timeout_ms: None,
         depth: 1,
         chain: Vec::new(),
+        working_folder: None,
     })
 }
 

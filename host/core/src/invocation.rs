@@ -94,4 +94,7 @@ pub struct Invocation {
     pub depth: u32,
     /// The plugins above this call, outermost first.
     pub chain: Vec<PluginName>,
+    /// The caller's working folder on this machine, absolute; the guest's own when it lies inside
+    /// a granted folder.
+    pub working_folder: Option<String>,
 }

@@ -65,6 +65,7 @@ fn invocation() -> Invocation {
         timeout_ms: None,
         depth: 1,
         chain: Vec::new(),
+        working_folder: None,
     }
 }
 

@@ -77,6 +77,7 @@ impl Door {
             timeout_ms: Some(remaining_ms),
             depth: parent.depth.saturating_add(1),
             chain,
+            working_folder: None,
         };
         let call = Incoming { invocation, id_given: false, command: None };
         // The future of a call holds the future of the call inside it: boxed, or it had no size.

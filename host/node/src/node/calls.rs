@@ -79,6 +79,9 @@ fn invocation(
         timeout_ms: request.timeout_ms,
         depth: 1,
         chain: Vec::new(),
+        working_folder: request
+            .working_folder
+            .and_then(|path| path.into_os_string().into_string().ok()),
     })
 }
 

@@ -1,10 +1,11 @@
 //! `wasi:cli`: what a command line program finds around it. The environment holds the granted
 //! variables and nothing else; arguments and standard input are those of a command, else empty;
 //! standard output is kept up to the grant for commands, else dropped; standard error is log text
-//! up to the grant, the rest counted and dropped. There is never a terminal and no working folder
-//! of the node's.
+//! up to the grant, the rest counted and dropped. There is never a terminal. The
+//! working folder is the caller's when it lies inside a grant, never the node's.
 
 use bytes::Bytes;
+use meshhost_core::grant::FolderGrant;
 use wasmtime::component::{Linker, Resource};
 use wasmtime_wasi::p2::{
     DynInputStream, DynOutputStream, OutputStream, Pollable, StreamError, StreamResult,
@@ -51,9 +52,22 @@ impl environment::Host for View<'_> {
         Ok(name.chain(command.arguments.iter().cloned()).collect())
     }
 
+    /// The caller's working folder under the name that the guest knows, when it lies inside a
+    /// grant; a folder outside stays unknown.
     fn initial_cwd(&mut self) -> wasmtime::Result<Option<String>> {
-        Ok(None)
+        let Some(folder) = self.context.call.invocation.working_folder.as_deref() else {
+            return Ok(None);
+        };
+        let rules = self.context.rules();
+        Ok(rules.grants.folders.iter().find_map(|grant| guest_name(folder, grant)))
     }
+}
+
+/// A host folder under the guest's name, when it is the granted folder or lies in it.
+fn guest_name(folder: &str, grant: &FolderGrant) -> Option<String> {
+    let below = folder.strip_prefix(grant.host.trim_end_matches('/'))?;
+    let whole_names = below.is_empty() || below.starts_with('/');
+    whole_names.then(|| format!("{}{below}", grant.guest.trim_end_matches('/')))
 }
 
 impl exit::Host for View<'_> {
@@ -204,6 +218,8 @@ impl terminal_stderr::Host for View<'_> {
 
 #[cfg(test)]
 mod tests {
+    use meshhost_core::permission::FolderMode;
+
     use super::*;
 
     #[test]
@@ -220,5 +236,23 @@ mod tests {
         let mut begun = vec![0xff, b'a', 0xc3, 0x28];
         assert_eq!(take_text(&mut begun), "\u{fffd}a\u{fffd}(");
         assert!(begun.is_empty());
+    }
+
+    #[test]
+    fn the_working_folder_is_the_guests_only_inside_a_grant() {
+        let grant = |guest: &str, host: &str| FolderGrant {
+            guest: guest.to_owned(),
+            host: host.to_owned(),
+            mode: FolderMode::Ro,
+            device: 1,
+            inode: 1,
+        };
+        let notes = grant("/data", "/home/me/notes");
+        let name = |folder| guest_name(folder, &notes);
+        assert_eq!(name("/home/me/notes").as_deref(), Some("/data"));
+        assert_eq!(name("/home/me/notes/a").as_deref(), Some("/data/a"));
+        assert_eq!(name("/home/me/notesx"), None);
+        assert_eq!(name("/home/me"), None);
+        assert_eq!(guest_name("/x", &grant("/", "/")).as_deref(), Some("/x"));
     }
 }

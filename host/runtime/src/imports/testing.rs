@@ -111,6 +111,7 @@ pub(crate) fn invocation(depth: u32) -> Invocation {
         timeout_ms: None,
         depth,
         chain: Vec::new(),
+        working_folder: None,
     }
 }
 

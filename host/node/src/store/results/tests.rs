@@ -42,6 +42,7 @@ fn invocation(id: &str, subject: &str, input: Value) -> Invocation {
         timeout_ms: None,
         depth: 1,
         chain: Vec::new(),
+        working_folder: None,
     }
 }
 
