@@ -88,9 +88,10 @@ fn log(call: &CallReply) -> String {
         .collect()
 }
 
-/// What was denied during the call, each with the command that would grant it.
+/// What was denied during the call, each with the command that would grant it. A call that worked
+/// did without it: `--json` has the list, a person is not troubled.
 pub(crate) fn denials(call: &CallReply) -> String {
-    if call.denied.is_empty() {
+    if call.success || call.denied.is_empty() {
         return String::new();
     }
     let mut text = format!("{}\n", styled(YELLOW, "denied during this call:"));
@@ -175,6 +176,12 @@ mod tests {
         assert!(notes.contains("fs:ro=/home/me/src (/home/me/src\\u{1b}[2J)"), "{notes}");
         assert!(notes.contains("      meshhost plugin grant git fs:ro=/home/me/src\n"), "{notes}");
         assert!(notes.contains("meshhost audit why i-1"), "{notes}");
+    }
+
+    #[test]
+    fn a_call_that_worked_troubles_nobody_with_what_it_did_without() {
+        let notes = plain(&output(&denied_call(OutcomeKind::Success), false).notes);
+        assert!(!notes.contains("denied during this call"), "{notes}");
     }
 
     #[test]
