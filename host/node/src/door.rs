@@ -48,7 +48,7 @@ use crate::{
         blobs::Blobs,
         plugins::Plugins,
         results::Results,
-        writer::{AppendError, EvidenceWriter, StartCondition},
+        writer::{AppendError, EvidenceWriter, NewIds, StartCondition},
     },
     sys,
 };
@@ -58,8 +58,8 @@ use crate::{
 pub struct Incoming {
     /// Who calls what, with which input.
     pub invocation: Invocation,
-    /// The caller named the invocation itself, so it may be a repetition.
-    pub id_given: bool,
+    /// Which of its ids the node has just made. A call whose caller named it may be a repetition.
+    pub new: NewIds,
     /// Arguments and standard input of a command.
     pub command: Option<CommandInput>,
 }
@@ -89,6 +89,7 @@ pub struct Door {
 #[derive(Debug, Clone)]
 pub(crate) struct Opened {
     pub(crate) invocation: Arc<Invocation>,
+    pub(crate) new: NewIds,
     pub(crate) context: Arc<Context>,
     pub(crate) started_us: i64,
     pub(crate) stamp: Stamp,
@@ -105,7 +106,7 @@ impl Door {
     pub(crate) async fn call_in(&self, incoming: Incoming, snapshot: &Snapshot) -> CallResult {
         let invocation = Arc::new(incoming.invocation);
         let served = snapshot.resolve(&invocation);
-        let opened = match self.open(&invocation, served.as_ref().ok()) {
+        let opened = match self.open(&invocation, incoming.new, served.as_ref().ok()) {
             Ok(opened) => opened,
             Err(refusal) => return Answer::unwritten(&invocation, refusal, self.clock.now_us()),
         };
@@ -113,10 +114,8 @@ impl Door {
             Ok(served) => served,
             Err(refusal) => return self.refuse(&opened, None, Gate::Resolution, refusal).await,
         };
-        match self.decide(&opened, &served, incoming.id_given).await {
-            Ok(permit) => {
-                self.run(opened, served, *permit, incoming.id_given, incoming.command).await
-            }
+        match self.decide(&opened, &served).await {
+            Ok(permit) => self.run(opened, served, *permit, incoming.command).await,
             Err(answer) => *answer,
         }
     }
@@ -125,6 +124,7 @@ impl Door {
     fn open(
         &self,
         invocation: &Arc<Invocation>,
+        new: NewIds,
         served: Option<&Arc<Served>>,
     ) -> Result<Opened, Refusal> {
         let started_us = self.clock.now_us();
@@ -153,7 +153,7 @@ impl Door {
             input: Some(Commitment::new(&stamp.salt, &canonical)),
         };
         let invocation = Arc::clone(invocation);
-        Ok(Opened { invocation, context, started_us, stamp, origin })
+        Ok(Opened { invocation, new, context, started_us, stamp, origin })
     }
 
     /// The gates, on one snapshot.
@@ -161,17 +161,16 @@ impl Door {
         &self,
         opened: &Opened,
         served: &Arc<Served>,
-        id_given: bool,
     ) -> Result<Box<Permit>, Box<CallResult>> {
         let plugin = &served.plugin;
-        let known = if id_given {
+        let known = if opened.new.invocation {
+            Known::New
+        } else {
             match self.results.find(&opened.invocation).await {
                 Ok(Some(recorded)) => return Err(Box::new(recorded)),
                 Ok(None) => Known::New,
                 Err(_) => Known::Conflict,
             }
-        } else {
-            Known::New
         };
         let state = plugin.state(&opened.invocation.subject.id, self.clock.now_us());
         if state == ServingState::Serving
@@ -198,7 +197,6 @@ impl Door {
         opened: Opened,
         served: Arc<Served>,
         permit: Permit,
-        id_given: bool,
         command: Option<CommandInput>,
     ) -> CallResult {
         let plugin = &served.plugin;
@@ -234,7 +232,9 @@ impl Door {
             ..Answer::refused(&opened, Some(&served), executed.outcome, evidence_ids)
         };
         let mut result = answer.complete(self.clock.now_us());
-        let kept = id_given.then(|| self.results.prepare(&opened.invocation, &result)).flatten();
+        let kept = (!opened.new.invocation)
+            .then(|| self.results.prepare(&opened.invocation, &result))
+            .flatten();
         if self.evidence.append_with_result(vec![draft], kept).await.is_err() {
             // No answer leaves before its end is written: what happened is now unknown to all.
             result.outcome = Outcome::Indeterminate(Refusal::new(
@@ -255,7 +255,7 @@ impl Door {
     ) -> Result<Vec<String>, Box<CallResult>> {
         let run = call::Decision::Run;
         let drafts = self.decision_drafts(opened, run);
-        let start = StartCondition::new(&opened.invocation, served.provider.budget);
+        let start = StartCondition::new(&opened.invocation, served.provider.budget, opened.new);
         match self.evidence.start(drafts, start).await {
             Ok(appended) => Ok(appended.event_ids),
             Err(AppendError::InFlight(running)) => {
@@ -349,7 +349,7 @@ impl Door {
         outcome: Outcome,
     ) -> CallResult {
         let drafts = self.decision_drafts(opened, decision);
-        let (outcome, ids) = match self.evidence.append(drafts).await {
+        let (outcome, ids) = match self.evidence.append_to(drafts, opened.new.correlation).await {
             Ok(appended) => (outcome, appended.event_ids),
             Err(error) => (Outcome::Denied(error.refusal()), Vec::new()),
         };

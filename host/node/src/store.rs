@@ -2,8 +2,8 @@
 //! key-values and installed plugins. The only module that names sqlx.
 //!
 //! Reading order: [`directory`] is who may open it; [`database`] is the one SQLite file and the
-//! one connection that writes; [`writer`] is the one way into the record, [`heads`] signs where it
-//! ends, [`audit`] reads and checks it.
+//! one connection that writes; [`writer`] is the one way into the record, through [`journal`];
+//! [`heads`] signs where it ends, [`audit`] reads and checks it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -36,6 +36,7 @@ pub mod database;
 pub mod directory;
 pub mod error;
 pub mod heads;
+mod journal;
 pub mod key_values;
 pub mod keys;
 pub mod plugins;
@@ -89,7 +90,8 @@ impl Store {
     ) -> Result<Self, StoreError> {
         let keys = Keys::open(&directory, clock.as_ref(), entropy.as_ref())?;
         let database = Database::open(&directory.database(), config.durability).await?;
-        let evidence = EvidenceWriter::open(database.clone()).await?;
+        let evidence =
+            EvidenceWriter::open(database.clone(), &directory.journal(), config.durability).await?;
         let heads =
             Heads::open(directory.heads(), config.durability, &keys, Arc::clone(&clock), &evidence);
         let heads = Arc::new(heads.await?);
@@ -97,7 +99,7 @@ impl Store {
         let interrupted =
             recovery::end_interrupted(&evidence, clock.as_ref(), entropy.as_ref()).await?;
         let results = Results::new(
-            database.clone(),
+            evidence.clone(),
             Arc::clone(&clock),
             keys.derived(Purpose::Store),
             config.result_cache_bytes,
@@ -141,7 +143,9 @@ impl Store {
         // It ends by itself; an error could only be its panic.
         let _ = self.chores.await;
         self.heads.sign(&self.evidence).await?;
-        self.database.close().await
+        self.evidence.settle().await?;
+        self.database.close().await?;
+        self.evidence.safe(u64::MAX, true)
     }
 }
 
@@ -170,7 +174,7 @@ impl Chores {
             match self.heads.sign(&self.evidence).await {
                 Ok(head) if head.sequence >= written_back + WRITE_BACK_EVENTS => {
                     written_back = head.sequence;
-                    if let Err(error) = self.database.write_back_meanwhile().await {
+                    if let Err(error) = self.write_back().await {
                         tracing::warn!(error = &error as &dyn std::error::Error, "the log stays");
                     }
                 }
@@ -182,6 +186,15 @@ impl Chores {
             }
             self.results.sweep_if_due().await;
         }
+    }
+
+    /// Writes the database's log back, after which the journal need not keep what it held.
+    async fn write_back(&self) -> Result<(), StoreError> {
+        let applied = self.evidence.applied();
+        if self.database.write_back_meanwhile().await? {
+            self.evidence.safe(applied, false)?;
+        }
+        Ok(())
     }
 }
 

@@ -14,7 +14,7 @@ use meshhost_core::{
 use serde_json::Value;
 
 use super::{Door, Incoming, result::Answer};
-use crate::sys;
+use crate::{store::writer::NewIds, sys};
 
 /// The door, as components reach it. It holds no door alive.
 #[derive(Debug, Clone, Default)]
@@ -79,7 +79,11 @@ impl Door {
             chain,
             working_folder: None,
         };
-        let call = Incoming { invocation, id_given: false, command: None };
+        let call = Incoming {
+            invocation,
+            new: NewIds { invocation: true, correlation: false },
+            command: None,
+        };
         // The future of a call holds the future of the call inside it: boxed, or it had no size.
         Box::pin(self.call(call)).await
     }

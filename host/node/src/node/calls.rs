@@ -16,7 +16,7 @@ use crate::{
     door::{Door, Incoming},
     entrance::Entrance,
     registry::Snapshot,
-    store::blobs::Blobs,
+    store::{blobs::Blobs, writer::NewIds},
     sys,
 };
 
@@ -47,9 +47,12 @@ pub(super) async fn call_in(
     snapshot: Arc<Snapshot>,
 ) -> Result<CallReply, Refusal> {
     let command = command(blobs, &request).await?;
-    let id_given = request.invocation_id.is_some();
+    let new = NewIds {
+        invocation: request.invocation_id.is_none(),
+        correlation: request.invocation_id.is_none() && request.correlation_id.is_none(),
+    };
     let invocation = invocation(door, entrance, request)?;
-    let incoming = Incoming { invocation, id_given, command };
+    let incoming = Incoming { invocation, new, command };
     Ok(reply(door.call_in(incoming, &snapshot).await))
 }
 

@@ -102,6 +102,7 @@ impl Audit {
         limit: u32,
         capability: Option<&str>,
     ) -> Result<Vec<Value>, StoreError> {
+        self.writer.settle().await?;
         let events: Vec<String> = sqlx::query_scalar(LIST)
             .bind(capability.map(str::to_owned))
             .bind(limit.min(LIST_MAX))
@@ -139,6 +140,7 @@ impl Audit {
         id: &str,
         after: u64,
     ) -> Result<Vec<Value>, StoreError> {
+        self.writer.settle().await?;
         let events: Vec<String> = sqlx::query_scalar(select)
             .bind(id.to_owned())
             .bind(i64::try_from(after).unwrap_or(i64::MAX))
@@ -164,6 +166,7 @@ impl Audit {
     /// [`StoreError::NotFound`] when there are no events; else as [`Self::list`].
     pub async fn export(&self, correlation: &CorrelationId) -> Result<String, StoreError> {
         let operation = "export the correlation";
+        self.writer.settle().await?;
         let mut snapshot = self.database.readers().begin().await.map_err(fault())?;
         let last: i64 = sqlx::query_scalar("SELECT coalesce(max(sequence), 0) FROM events")
             .fetch_one(&mut *snapshot)

@@ -101,16 +101,18 @@ impl Database {
     }
 
     /// Writes the log back into the database as far as nobody has to wait for it: beside commits
-    /// and reads, on a connection of its own.
+    /// and reads, on a connection of its own. Says whether all of what was committed when it began
+    /// is safe in the database now, and not in the log alone.
     ///
     /// # Errors
     /// When it cannot be written back; nothing is lost then.
-    pub(super) async fn write_back_meanwhile(&self) -> Result<(), StoreError> {
-        sqlx::query("PRAGMA wal_checkpoint(PASSIVE)")
-            .execute(&mut *self.keeper.lock().await)
-            .await
-            .map_err(StoreError::database("write back the log"))?;
-        Ok(())
+    pub(super) async fn write_back_meanwhile(&self) -> Result<bool, StoreError> {
+        let (busy, pages, written): (i64, i64, i64) =
+            sqlx::query_as("PRAGMA wal_checkpoint(PASSIVE)")
+                .fetch_one(&mut *self.keeper.lock().await)
+                .await
+                .map_err(StoreError::database("write back the log"))?;
+        Ok(busy == 0 && pages == written)
     }
 
     /// Writes the log back into the database and empties it, as far as no reader needs it.

@@ -6,6 +6,7 @@
 //! evidence.key     Ed25519 seed: signs evidence
 //! host_id          the node's id in evidence; never changes
 //! meshhost.db      SQLite
+//! journal/         committed evidence on its way into the database
 //! heads            signed heads of the record, outside the database
 //! components/      installed components by digest
 //! code/            compiled code
@@ -39,7 +40,7 @@ const LOCK_POLL: Duration = Duration::from_millis(50);
 /// Longest text that is read from the lock file.
 const HOLDER_BYTES_MAX: u64 = 64;
 
-const FOLDERS: [&str; 4] = ["components", "code", "blobs", "grants"];
+const FOLDERS: [&str; 5] = ["components", "code", "blobs", "grants", "journal"];
 const FILES: [&str; 6] =
     ["node.lock", "node.key", "evidence.key", "host_id", "meshhost.db", "heads"];
 
@@ -125,6 +126,12 @@ impl DataDirectory {
     #[must_use]
     pub fn database(&self) -> PathBuf {
         self.path.join("meshhost.db")
+    }
+
+    /// The folder of the journal.
+    #[must_use]
+    pub fn journal(&self) -> PathBuf {
+        self.path.join("journal")
     }
 
     /// The signed heads.

@@ -1,6 +1,6 @@
 //! Why the store refused or failed, each with its code.
 
-use std::{error::Error, io};
+use std::{error::Error, io, sync::Arc};
 
 use meshhost_core::{code::Code, outcome::Refusal};
 
@@ -60,6 +60,9 @@ pub enum StoreError {
         /// What is damaged.
         what: &'static str,
     },
+    /// A failure that others were told of as well.
+    #[error(transparent)]
+    Shared(Arc<Self>),
     /// What was asked for is not there.
     #[error("there is no such {0}")]
     NotFound(&'static str),
@@ -83,8 +86,9 @@ const SQLITE_NOTADB: i64 = 26;
 impl StoreError {
     /// The code.
     #[must_use]
-    pub const fn code(&self) -> Code {
+    pub fn code(&self) -> Code {
         match self {
+            Self::Shared(error) => error.code(),
             Self::Locked { .. } => Code::StoreLocked,
             Self::Mode { .. } => Code::StoreMode,
             Self::Network { .. } => Code::StoreNetwork,
@@ -127,9 +131,4 @@ impl StoreError {
 fn primary_code(error: &sqlx::Error) -> Option<i64> {
     let code = error.as_database_error()?.code()?;
     code.parse::<i64>().ok().map(|extended| extended & 0xff)
-}
-
-/// Whether the statement met a row that is already there.
-pub(super) fn is_conflict(error: &sqlx::Error) -> bool {
-    error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
 }

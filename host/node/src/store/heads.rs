@@ -129,7 +129,9 @@ impl Heads {
         sequence: u64,
         writer: &EvidenceWriter,
     ) -> Result<SignedHead, StoreError> {
-        let root = self.root_at(sequence, writer.end().await?).await?;
+        let end = writer.end().await?;
+        writer.settle().await?;
+        let root = self.root_at(sequence, end).await?;
         let root = root.ok_or(StoreError::NotFound("sequence in the record"))?;
         Ok(self.statement(sequence, root))
     }

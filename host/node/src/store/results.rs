@@ -18,7 +18,7 @@ use meshhost_core::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{database::Database, error::StoreError};
+use super::{database::Database, error::StoreError, writer::EvidenceWriter};
 
 /// How long a result is kept: 24 hours.
 const LIFETIME_US: i64 = 24 * 3_600 * 1_000_000;
@@ -33,6 +33,7 @@ const WRITE: &str = "keep the result of a call";
 #[derive(Debug, Clone)]
 pub struct Results {
     database: Database,
+    evidence: EvidenceWriter,
     clock: Arc<dyn Clock>,
     key: [u8; 32],
     quota_bytes: u64,
@@ -61,12 +62,18 @@ pub struct KeptResult {
 }
 
 impl Results {
-    /// The results kept in `database`. `key` is the store's own ([`super::keys::Purpose::Store`]):
+    /// The results that are kept with the calls which `evidence` writes. `key` is the store's own ([`super::keys::Purpose::Store`]):
     /// inputs are compared by a keyed hash, which says nothing to who reads the file. Beyond
     /// `quota_bytes` of results the oldest go at the next sweep.
     #[must_use]
-    pub fn new(database: Database, clock: Arc<dyn Clock>, key: [u8; 32], quota_bytes: u64) -> Self {
-        Self { database, clock, key, quota_bytes, unswept: Arc::default() }
+    pub fn new(
+        evidence: EvidenceWriter,
+        clock: Arc<dyn Clock>,
+        key: [u8; 32],
+        quota_bytes: u64,
+    ) -> Self {
+        let database = evidence.database().clone();
+        Self { database, evidence, clock, key, quota_bytes, unswept: Arc::default() }
     }
 
     /// The kept result of an earlier call with this id; `None` when the id is new.
@@ -77,6 +84,7 @@ impl Results {
     pub async fn find(&self, invocation: &Invocation) -> Result<Option<CallResult>, ResultError> {
         let id = invocation.invocation_id.as_str();
         let fault = || StoreError::database("look for the result of a call");
+        self.evidence.settle().await?;
         let select = "SELECT subject_id, input_commitment, result FROM invocation_results \
                       WHERE invocation_id = ?1 AND expires_us > ?2";
         let kept: Option<(String, String, String)> = sqlx::query_as(select)

@@ -1,8 +1,9 @@
 //! The one writer of evidence. Everything that many callers want to append at about the same time
-//! is sealed as one group and written in one transaction.
+//! is sealed as one group and committed by one write to the journal.
 //!
 //! ```text
-//! append → queue → [whoever gets the committer: seal a group → one statement batch → commit] → answers
+//! append → queue → [whoever gets the committer: seal a group → journal] → answers
+//!                                                        └→ pending → [apply: many groups, one transaction] → database
 //! ```
 //!
 //! The first caller that waits becomes the one who commits, in place; the others join the next
@@ -10,17 +11,20 @@
 //! goes away, the next one goes on with the same group, so a committed event is never sealed
 //! twice and a caller that stays is always answered.
 //!
-//! What is in memory (last sequence, tree, chain heads, counts) changes only after the commit. If
-//! a commit fails, all of it is forgotten and read again before the next group.
+//! What is in memory (last sequence, tree, chain heads, counts) changes only after the commit.
+//! Committed groups wait in memory until they stand in the database as well; who reads the record
+//! lets them arrive first ([`EvidenceWriter::settle`]). After a crash the journal has them.
 
 use std::{
     collections::{HashMap, VecDeque},
     fmt,
+    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use futures::future::BoxFuture;
 use meshhost_core::{
+    config::Durability,
     evidence::{event::Draft, hash::Hash},
     gates::Spent,
     id::{CorrelationId, InvocationId},
@@ -28,16 +32,20 @@ use meshhost_core::{
 };
 use tokio::sync::{Mutex as AsyncMutex, Notify, OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
-use super::{database::Database, error::StoreError, results::KeptResult};
+use super::{database::Database, error::StoreError, journal::Journal, results::KeptResult};
 
+mod apply;
+mod batch;
 mod condition;
 mod group;
 mod load;
 mod memory;
 mod purge;
+mod recover;
 mod rows;
 
-pub use condition::{AppendError, Appended, InFlight, MandateUse, StartCondition};
+use apply::Applying;
+pub use condition::{AppendError, Appended, InFlight, MandateUse, NewIds, StartCondition};
 pub(super) use load::select_subtree;
 use memory::Memory;
 pub use purge::PurgeError;
@@ -62,6 +70,8 @@ struct Shared {
     places: Arc<Semaphore>,
     committer: AsyncMutex<Committer>,
     memory: Mutex<Memory>,
+    journal: Arc<Mutex<Journal>>,
+    applying: Applying,
     /// Wakes whoever signs heads.
     sign_now: Notify,
 }
@@ -78,6 +88,8 @@ struct Request {
     drafts: Vec<Draft>,
     start: Option<StartCondition>,
     result: Option<KeptResult>,
+    /// The node has just made the id of the correlation: nobody can have used it before.
+    new_correlation: bool,
     /// The correlation whose events go when these are written.
     purge: Option<CorrelationId>,
     answer: oneshot::Sender<Result<Appended, AppendError>>,
@@ -100,20 +112,34 @@ pub struct End {
 }
 
 impl EvidenceWriter {
-    /// A writer that continues the record in `database`.
+    /// A writer that continues the record in `database`, after what the journal in the folder
+    /// `journal` still has for it.
     ///
     /// # Errors
-    /// When the end of the record cannot be read.
-    pub async fn open(database: Database) -> Result<Self, StoreError> {
+    /// When the journal or the end of the record cannot be read.
+    pub async fn open(
+        database: Database,
+        journal: &Path,
+        durability: Durability,
+    ) -> Result<Self, StoreError> {
+        let mut file = Journal::open(journal, durability)?;
+        recover::replay(&database, journal).await?;
+        if file.leftovers() {
+            database.write_back().await?;
+            file.retire(u64::MAX)?;
+        }
         let shared = Arc::new(Shared {
             queue: Mutex::default(),
             places: Arc::new(Semaphore::new(QUEUE_MAX)),
             committer: AsyncMutex::default(),
             memory: Mutex::new(Memory::new()),
+            journal: Arc::new(Mutex::new(file)),
+            applying: Applying::default(),
             sign_now: Notify::new(),
             database,
         });
         load::refresh(&shared).await?;
+        apply::begin(&shared);
         Ok(Self { shared })
     }
 
@@ -124,10 +150,23 @@ impl EvidenceWriter {
     /// [`AppendError::Seal`] when an event cannot be sealed, [`AppendError::Store`] when the
     /// store refused; nothing was appended then.
     pub async fn append(&self, drafts: Vec<Draft>) -> Result<Appended, AppendError> {
-        self.request(drafts, None, None).await
+        self.request(drafts, None, Append::default()).await
     }
 
-    /// As [`Self::append`], keeping the result of the call in the same transaction: whoever waits
+    /// As [`Self::append`]. `new_correlation` says that the node has just made the id of the
+    /// correlation, so that nothing has to be looked up.
+    ///
+    /// # Errors
+    /// As [`Self::append`].
+    pub async fn append_to(
+        &self,
+        drafts: Vec<Draft>,
+        new_correlation: bool,
+    ) -> Result<Appended, AppendError> {
+        self.request(drafts, None, Append { new_correlation, result: None }).await
+    }
+
+    /// As [`Self::append`], keeping the result of the call with the same commit: whoever waits
     /// for the call finds it.
     ///
     /// # Errors
@@ -137,7 +176,7 @@ impl EvidenceWriter {
         drafts: Vec<Draft>,
         result: Option<KeptResult>,
     ) -> Result<Appended, AppendError> {
-        self.request(drafts, None, result).await
+        self.request(drafts, None, Append { result, ..Append::default() }).await
     }
 
     /// Appends the events that start a call, if its id is new, the correlation is the caller's,
@@ -151,7 +190,34 @@ impl EvidenceWriter {
         drafts: Vec<Draft>,
         condition: StartCondition,
     ) -> Result<Appended, AppendError> {
-        self.request(drafts, Some(condition), None).await
+        let new_correlation = condition.new.correlation;
+        self.request(drafts, Some(condition), Append { new_correlation, result: None }).await
+    }
+
+    /// Lets everything that is committed by now arrive in the database, for whoever reads there.
+    ///
+    /// # Errors
+    /// When the database refuses; what is committed stays in the journal.
+    pub async fn settle(&self) -> Result<(), StoreError> {
+        self.shared.settle().await
+    }
+
+    /// The last sequence that stands in the database.
+    pub(super) fn applied(&self) -> u64 {
+        self.shared.applying.sequence()
+    }
+
+    /// Says that the database keeps everything up to `sequence` for certain, so that the journal
+    /// need not. With `all`, also the segment that is being written is given up after it.
+    ///
+    /// # Errors
+    /// When a file of the journal cannot be removed.
+    pub(super) fn safe(&self, sequence: u64, all: bool) -> Result<(), StoreError> {
+        let mut journal = self.shared.journal();
+        if all {
+            journal.rotate();
+        }
+        journal.retire(sequence)
     }
 
     /// How many calls were started, as far as it is known without asking the disk: a first look
@@ -199,7 +265,7 @@ impl EvidenceWriter {
         &self,
         drafts: Vec<Draft>,
         start: Option<StartCondition>,
-        result: Option<KeptResult>,
+        append: Append,
     ) -> Result<Appended, AppendError> {
         let places = Arc::clone(&self.shared.places);
         let place = match start {
@@ -207,7 +273,10 @@ impl EvidenceWriter {
             None => places.acquire_owned().await.map_err(|_| AppendError::Busy)?,
         };
         let (answer, mut answered) = oneshot::channel();
-        let request = Request { drafts, start, result, purge: None, answer, _place: place };
+        let Append { result, new_correlation } = append;
+        let purge = None;
+        let request =
+            Request { drafts, start, result, new_correlation, purge, answer, _place: place };
         self.shared.queue().push_back(request);
         loop {
             tokio::select! {
@@ -221,6 +290,13 @@ impl EvidenceWriter {
     }
 }
 
+/// How events are appended that start nothing.
+#[derive(Debug, Default)]
+struct Append {
+    result: Option<KeptResult>,
+    new_correlation: bool,
+}
+
 impl Shared {
     fn queue(&self) -> MutexGuard<'_, VecDeque<Request>> {
         // Nothing panics while it holds the lock.
@@ -230,6 +306,10 @@ impl Shared {
     fn memory(&self) -> MutexGuard<'_, Memory> {
         // Nothing panics while it holds the lock.
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn journal(&self) -> MutexGuard<'_, Journal> {
+        journal_of(&self.journal)
     }
 }
 
@@ -256,14 +336,10 @@ impl Committer {
     }
 }
 
-/// Seals, writes and answers one group. First it is taken for granted that ids which memory does
-/// not know are new; the database's own uniqueness contradicts where they are not, and then they
-/// are looked up and the group is sealed once more.
+/// Seals, commits and answers one group.
 async fn commit(shared: Arc<Shared>, requests: Vec<Request>) {
     let mut requests = requests;
-    let committed = commit_group(&shared, &mut requests).await;
-    if let Err(error) = committed {
-        shared.memory().forget();
+    if let Err(error) = commit_group(&shared, &mut requests).await {
         let error = Arc::new(error);
         for request in requests {
             let _ = request.answer.send(Err(AppendError::Store(Arc::clone(&error))));
@@ -272,23 +348,30 @@ async fn commit(shared: Arc<Shared>, requests: Vec<Request>) {
 }
 
 async fn commit_group(shared: &Arc<Shared>, requests: &mut Vec<Request>) -> Result<(), StoreError> {
+    shared.make_room().await?;
     load::refresh(shared).await?;
-    let mut known = load::counts(shared, requests).await?;
-    for look_up in [false, true] {
-        if look_up {
-            load::ids(shared, requests, &mut known).await?;
-        }
-        let Some((group, rows)) = group::seal(shared, requests, &known) else { return Ok(()) };
-        match rows::insert_all(shared, rows).await {
-            Ok(()) => {
-                group.accept(shared, std::mem::take(requests));
-                return Ok(());
-            }
-            Err(error) if !look_up && super::error::is_conflict(&error) => {}
-            Err(error) => return Err(StoreError::database("write evidence")(error)),
-        }
+    let known = load::known(shared, requests).await?;
+    let Some((group, rows)) = group::seal(shared, requests, &known) else { return Ok(()) };
+    let Some(span) = rows.span() else { return Ok(()) };
+    let payload = rows.encode(Vec::with_capacity(rows.bytes()))?;
+    if shared.journal().syncs() {
+        let journal = Arc::clone(&shared.journal);
+        let append = move || journal_of(&journal).append(span, &payload);
+        tokio::task::spawn_blocking(append).await.map_err(|source| StoreError::Fault {
+            operation: "write the journal",
+            source: source.into(),
+        })??;
+    } else {
+        shared.journal().append(span, &payload)?;
     }
+    group.accept(shared, std::mem::take(requests));
+    shared.pend(rows);
     Ok(())
+}
+
+fn journal_of(journal: &Mutex<Journal>) -> MutexGuard<'_, Journal> {
+    // Nothing panics while it holds the lock.
+    journal.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What the database says of the ids in one group.

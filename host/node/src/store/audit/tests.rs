@@ -370,6 +370,11 @@ fn copy_live(from: &std::path::Path, to: &std::path::Path) {
             fs::copy(from.join(name), to.join(name)).unwrap();
         }
     }
+    // After the database: what left the journal meanwhile is still in it.
+    fs::DirBuilder::new().mode(0o700).create(to.join("journal")).unwrap();
+    for segment in fs::read_dir(from.join("journal")).unwrap().map(Result::unwrap) {
+        fs::copy(segment.path(), to.join("journal").join(segment.file_name())).unwrap();
+    }
 }
 
 #[tokio::test]

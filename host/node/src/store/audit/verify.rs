@@ -38,7 +38,7 @@ pub enum VerifyError {
 impl VerifyError {
     /// The code.
     #[must_use]
-    pub const fn code(&self) -> Code {
+    pub fn code(&self) -> Code {
         match self {
             Self::Broken(_) | Self::Head(_) | Self::File(_) => Code::EvidenceBroken,
             Self::Store(error) => error.code(),
@@ -72,6 +72,7 @@ impl Audit {
             signed.push(head);
         }
         let mut verifier = Verifier::new(self.host_id.clone(), signed, &key)?;
+        self.writer.settle().await?;
         let mut snapshot = self.database.readers().begin().await.map_err(fault())?;
         check_file(&mut snapshot).await?;
         let mut rows = page(&mut snapshot, 0).await?;

@@ -21,9 +21,12 @@ impl Clock for TestClock {
 async fn results() -> (tempfile::TempDir, Arc<TestClock>, Results) {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("meshhost.db");
-    let database = Database::open(&path, meshhost_core::config::Durability::Process).await.unwrap();
+    let durability = meshhost_core::config::Durability::Process;
+    let database = Database::open(&path, durability).await.unwrap();
+    let journal = home.path().join("journal");
+    let evidence = EvidenceWriter::open(database, &journal, durability).await.unwrap();
     let clock = Arc::new(TestClock::default());
-    (home, Arc::clone(&clock), Results::new(database, clock, [1; 32], QUOTA_BYTES))
+    (home, Arc::clone(&clock), Results::new(evidence, clock, [1; 32], QUOTA_BYTES))
 }
 
 fn invocation(id: &str, subject: &str, input: Value) -> Invocation {

@@ -18,6 +18,18 @@ pub struct StartCondition {
     pub descendant: bool,
     /// The mandate under which it is made.
     pub mandate: Option<MandateUse>,
+    /// Which of its ids the node has just made.
+    pub new: NewIds,
+}
+
+/// Which ids of a call the node has just made. Nobody can have used them before, so they are not
+/// looked up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct NewIds {
+    /// The id of the invocation.
+    pub invocation: bool,
+    /// The id of the correlation.
+    pub correlation: bool,
 }
 
 /// One use of a mandate.
@@ -32,8 +44,8 @@ pub struct MandateUse {
 impl StartCondition {
     /// The conditions of a call within `budget`.
     #[must_use]
-    pub fn new(invocation: &Invocation, budget: Budget) -> Self {
-        Self { budget, descendant: invocation.depth > 1, mandate: None }
+    pub fn new(invocation: &Invocation, budget: Budget, new: NewIds) -> Self {
+        Self { budget, descendant: invocation.depth > 1, mandate: None, new }
     }
 }
 

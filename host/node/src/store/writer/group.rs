@@ -109,7 +109,15 @@ impl Sealing {
 
     fn take(&mut self, memory: &Memory, known: &Known, request: &Request) -> Result<(), Refused> {
         if let Some((first, start)) = request.drafts.first().zip(request.start.as_ref()) {
-            self.check(memory, known, first, start).map_err(Refused::Whole)?;
+            let correlation = &first.context.correlation.correlation_id;
+            let untouched = !self.touched.contains_key(correlation);
+            if let Err(error) = self.check(memory, known, first, start) {
+                if untouched {
+                    // Who is refused opens nothing: the correlation is still anybody's.
+                    self.touched.remove(correlation);
+                }
+                return Err(Refused::Whole(error));
+            }
         }
         for (index, draft) in request.drafts.iter().enumerate() {
             let before = self.touch(memory, known, draft).before;
@@ -204,7 +212,7 @@ impl Sealing {
 
     /// What has to be written for the group.
     fn rows(&self, requests: &[Request]) -> Rows {
-        let mut rows = Rows::new();
+        let mut rows = Rows::default();
         // Each event's own leaf comes first among the subtrees that it completes.
         let completed = self.group.nodes().chunk_by(|_, (next, _)| next.level > 0);
         for (event, completed) in self.group.events().iter().zip(completed) {
@@ -212,8 +220,7 @@ impl Sealing {
         }
         for (id, head) in self.group.heads() {
             if let Some(touched) = self.touched.get(id) {
-                let new = touched.before.is_none();
-                rows.correlation(id, head, &touched.owner, touched.starts, new);
+                rows.head(id, head, &touched.owner, touched.starts);
             }
         }
         for (invocation, sequence) in &self.starts {

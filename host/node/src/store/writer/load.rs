@@ -11,11 +11,11 @@ use meshhost_core::{
     id::{CorrelationId, InvocationId},
 };
 use serde_json::Value;
-use sqlx::{Sqlite, query::QueryScalar, sqlite::SqliteArguments};
+use sqlx::{Sqlite, SqliteConnection, query::QueryScalar, sqlite::SqliteArguments};
 
 use super::{
     Known, Request, Shared,
-    memory::{Chain, day_of},
+    memory::{Chain, Memory, day_of},
 };
 use crate::store::error::StoreError;
 
@@ -30,6 +30,7 @@ pub(super) async fn refresh(shared: &Shared) -> Result<(), StoreError> {
     if shared.memory().sealer().is_some() {
         return Ok(());
     }
+    shared.settle().await?;
     let mut writer = shared.database.writer().await;
     let last: i64 = sqlx::query_scalar("SELECT coalesce(max(sequence), 0) FROM events")
         .fetch_one(&mut *writer)
@@ -63,86 +64,101 @@ fn to_hash(bytes: &[u8]) -> Result<Hash, StoreError> {
     <[u8; 32]>::try_from(bytes).map(Hash::from_bytes).map_err(|_| DAMAGED)
 }
 
-/// Reads the counts that the conditions of `requests` need and memory does not have.
-pub(super) async fn counts(
-    shared: &Arc<Shared>,
-    requests: &[Request],
-) -> Result<Known, StoreError> {
+/// What has to be asked of the database for one group.
+#[derive(Debug, Default)]
+struct Questions {
+    days: Vec<(String, i64)>,
+    mandates: Vec<String>,
+    correlations: Vec<CorrelationId>,
+    started: Vec<InvocationId>,
+}
+
+/// Reads what the conditions of `requests` need and memory does not have: counts, and ids that
+/// the node has not just made itself. Most groups need nothing.
+pub(super) async fn known(shared: &Arc<Shared>, requests: &[Request]) -> Result<Known, StoreError> {
     let mut known = Known::default();
-    let mut days = Vec::new();
-    let mut mandates = Vec::new();
-    {
-        let memory = shared.memory();
-        for request in requests {
-            let (Some(start), Some(draft)) = (&request.start, request.drafts.first()) else {
-                continue;
-            };
-            let day = (draft.context.subject.id.clone(), day_of(draft.stamp.at.micros()));
-            match memory.days.peek(&day) {
-                Some(starts) => drop(known.days.insert(day, *starts)),
-                None => days.push(day),
-            }
-            mandates.extend(start.mandate.as_ref().map(|used| used.mandate_id.clone()));
-        }
-    }
-    if days.is_empty() && mandates.is_empty() {
+    let questions = questions(&shared.memory(), requests, &mut known);
+    let Questions { days, mandates, correlations, started } = &questions;
+    let nothing = [days.is_empty(), mandates.is_empty(), correlations.is_empty()];
+    if nothing == [true; 3] && started.is_empty() {
         return Ok(known);
     }
+    shared.settle().await?;
     let mut writer = shared.database.writer().await;
-    for (subject_id, day) in days {
+    counts(&mut writer, &questions, &mut known).await?;
+    ids(&mut writer, &questions, &mut known).await?;
+    Ok(known)
+}
+
+fn questions(memory: &Memory, requests: &[Request], known: &mut Known) -> Questions {
+    let mut questions = Questions::default();
+    for request in requests {
+        let drafts = request.drafts.iter().filter(|_| !request.new_correlation);
+        let ids = drafts.map(|draft| &draft.context.correlation.correlation_id);
+        questions.correlations.extend(ids.filter(|id| memory.chains.peek(id).is_none()).cloned());
+        let (Some(start), Some(draft)) = (&request.start, request.drafts.first()) else {
+            continue;
+        };
+        let day = (draft.context.subject.id.clone(), day_of(draft.stamp.at.micros()));
+        match memory.days.peek(&day) {
+            Some(starts) => drop(known.days.insert(day, *starts)),
+            None => questions.days.push(day),
+        }
+        questions.mandates.extend(start.mandate.as_ref().map(|used| used.mandate_id.clone()));
+        let invocation = &draft.context.invocation_id;
+        if !start.new.invocation && !memory.running.contains_key(invocation) {
+            questions.started.push(invocation.clone());
+        }
+    }
+    questions
+}
+
+async fn counts(
+    connection: &mut SqliteConnection,
+    questions: &Questions,
+    known: &mut Known,
+) -> Result<(), StoreError> {
+    for (subject_id, day) in &questions.days {
         let select = "SELECT starts FROM caller_days WHERE subject_id = ?1 AND day = ?2";
         let starts: Option<i64> = sqlx::query_scalar(select)
             .bind(subject_id.clone())
             .bind(day)
-            .fetch_optional(&mut *writer)
+            .fetch_optional(&mut *connection)
             .await
             .map_err(fault())?;
-        known.days.insert((subject_id, day), count(starts.unwrap_or(0))?);
+        known.days.insert((subject_id.clone(), *day), count(starts.unwrap_or(0))?);
     }
-    for mandate_id in mandates {
+    for mandate_id in &questions.mandates {
         let select = "SELECT count(*) FROM mandate_usage WHERE mandate_id = ?1";
         let uses: i64 = sqlx::query_scalar(select)
             .bind(mandate_id.clone())
-            .fetch_one(&mut *writer)
+            .fetch_one(&mut *connection)
             .await
             .map_err(fault())?;
-        known.mandates.insert(mandate_id, count(uses)?);
+        known.mandates.insert(mandate_id.clone(), count(uses)?);
     }
-    Ok(known)
+    Ok(())
 }
 
 fn count(stored: i64) -> Result<u64, StoreError> {
     u64::try_from(stored).map_err(|_| DAMAGED)
 }
 
-/// Looks up the ids of `requests`: correlations that memory does not know, and started calls.
-pub(super) async fn ids(
-    shared: &Arc<Shared>,
-    requests: &[Request],
+/// Looks up correlations that memory does not know, and calls that may have been started.
+async fn ids(
+    connection: &mut SqliteConnection,
+    questions: &Questions,
     known: &mut Known,
 ) -> Result<(), StoreError> {
-    let mut correlations: Vec<&CorrelationId> = Vec::new();
-    let mut started: Vec<&InvocationId> = Vec::new();
-    {
-        let memory = shared.memory();
-        for request in requests {
-            let drafts = request.drafts.iter();
-            let ids = drafts.map(|draft| &draft.context.correlation.correlation_id);
-            correlations.extend(ids.filter(|id| memory.chains.peek(id).is_none()));
-            let first = request.drafts.first().filter(|_| request.start.is_some());
-            started.extend(first.map(|draft| &draft.context.invocation_id));
-        }
-    }
-    let mut writer = shared.database.writer().await;
     let select = "SELECT correlation_id, owner, content_hash, starts FROM correlation_heads \
                   WHERE correlation_id IN (SELECT value FROM json_each(?1))";
-    let names = Value::from_iter(correlations.iter().map(|id| id.as_str()));
+    let names = Value::from_iter(questions.correlations.iter().map(CorrelationId::as_str));
     let rows: Vec<(String, String, String, i64)> = sqlx::query_as(select)
         .bind(names.to_string())
-        .fetch_all(&mut *writer)
+        .fetch_all(&mut *connection)
         .await
         .map_err(fault())?;
-    known.correlations = correlations.into_iter().map(|id| (id.clone(), None)).collect();
+    known.correlations = questions.correlations.iter().map(|id| (id.clone(), None)).collect();
     for (id, owner, hash, starts) in rows {
         let hash = hash.parse().map_err(|_| DAMAGED)?;
         let chain = Chain { owner, hash, starts: count(starts)? };
@@ -150,10 +166,10 @@ pub(super) async fn ids(
     }
     let select = "SELECT invocation_id FROM events WHERE event_type = 'execution_started' \
                   AND invocation_id IN (SELECT value FROM json_each(?1))";
-    let names = Value::from_iter(started.iter().map(|id| id.as_str()));
+    let names = Value::from_iter(questions.started.iter().map(InvocationId::as_str));
     let rows: Vec<String> = sqlx::query_scalar(select)
         .bind(names.to_string())
-        .fetch_all(&mut *writer)
+        .fetch_all(&mut *connection)
         .await
         .map_err(fault())?;
     known.started = rows.into_iter().filter_map(|id| id.parse().ok()).collect();

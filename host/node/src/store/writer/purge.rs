@@ -55,12 +55,14 @@ impl EvidenceWriter {
         {
             let mut committer = self.shared.committer.lock().await;
             committer.finish_running().await;
+            self.settle().await?;
             let tombstone = self.tombstone(correlation).await?;
             let drafts = vec![event(&tombstone)?];
             let request = Request {
                 drafts,
                 start: None,
                 result: None,
+                new_correlation: false,
                 purge: Some(correlation.clone()),
                 answer,
                 _place: place,
@@ -69,8 +71,11 @@ impl EvidenceWriter {
             committer.finish_running().await;
         }
         let appended = answered.await.map_err(|_| AppendError::Busy)??;
-        // The log still holds the old pages until it is written back.
+        // The journal still holds the events, and the database's log the old pages.
+        self.settle().await?;
+        let applied = self.applied();
         self.shared.database.write_back().await?;
+        self.safe(applied, true)?;
         Ok(appended)
     }
 

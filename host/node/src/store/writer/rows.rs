@@ -1,9 +1,7 @@
-//! Writing one group: one batch of statements, sent to the database at once, in one transaction.
-//! Every value is bound as it is. A batch holds only the statements that the group needs, and its
-//! lists are filled up with rows of nothing to one of a few lengths: so there are few batches, and
-//! each is prepared once. No statement may visit rows other than those it changes.
+//! What one group changes in the database: the rows as they go into the journal and, from there
+//! or from memory, into the tables.
 
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
 
 use meshhost_core::{
     evidence::{
@@ -13,271 +11,181 @@ use meshhost_core::{
     },
     id::{CorrelationId, InvocationId},
 };
-use sqlx::{Arguments as _, AssertSqlSafe, sqlite::SqliteArguments};
+use serde::{Deserialize, Serialize};
 
-use super::Shared;
-use crate::store::results::KeptResult;
+use crate::store::{error::StoreError, journal::Span, results::KeptResult};
 
-/// Lengths of lists. A longer list takes several statements of the last length.
-const LENGTHS: [usize; 5] = [1, 4, 16, 64, 256];
-
-/// A statement around a list of rows.
-#[derive(Debug, Clone, Copy)]
-struct Statement {
-    before: &'static str,
-    /// Values in one row.
-    width: usize,
-    after: &'static str,
-}
-
-/// What fills a list up has no key.
-const FILLED: &str = ") WHERE column1 IS NOT NULL";
-
-const EVENTS: Statement = insert("INSERT INTO events SELECT * FROM (VALUES ", 7);
-const TREE: Statement = insert("INSERT INTO tree SELECT * FROM (VALUES ", 2);
-const OPENED: Statement = insert("INSERT INTO correlation_heads SELECT * FROM (VALUES ", 5);
-const MOVED: Statement = Statement {
-    after: ") WHERE column1 IS NOT NULL ON CONFLICT DO UPDATE SET \
-            content_hash = excluded.content_hash, sequence = excluded.sequence, \
-            starts = excluded.starts",
-    ..OPENED
-};
-const STARTED: Statement = insert("INSERT INTO running SELECT * FROM (VALUES ", 2);
-const ENDED: Statement = Statement {
-    before: "DELETE FROM running WHERE invocation_id IN (VALUES ",
-    width: 1,
-    after: ")",
-};
-const DAYS: Statement = insert("INSERT OR REPLACE INTO caller_days SELECT * FROM (VALUES ", 3);
-const MANDATES: Statement = insert("INSERT INTO mandate_usage SELECT * FROM (VALUES ", 2);
-const RESULTS: Statement =
-    insert("INSERT OR REPLACE INTO invocation_results SELECT * FROM (VALUES ", 5);
-const PURGED_RESULTS: Statement = Statement {
-    before: "DELETE FROM invocation_results WHERE invocation_id IN (\
-             SELECT invocation_id FROM events WHERE correlation_id IN (VALUES ",
-    width: 1,
-    after: "))",
-};
-const PURGED: Statement = Statement {
-    before: "UPDATE events SET event = NULL, invocation_id = NULL, event_type = NULL, \
-             capability_id = NULL WHERE correlation_id IN (VALUES ",
-    width: 1,
-    after: ")",
-};
-
-const fn insert(before: &'static str, width: usize) -> Statement {
-    Statement { before, width, after: FILLED }
-}
-
-/// One value of a row.
-#[derive(Debug)]
-enum Value {
-    Text(String),
-    Number(i64),
-    Bytes(Vec<u8>),
-}
-
-impl From<&str> for Value {
-    fn from(text: &str) -> Self {
-        Self::Text(text.to_owned())
-    }
-}
-
-impl From<u64> for Value {
-    /// Sequences and counts end far below the limit of the column.
-    fn from(number: u64) -> Self {
-        Self::Number(i64::try_from(number).unwrap_or(i64::MAX))
-    }
-}
-
-/// Rows for one statement, value after value.
-#[derive(Debug)]
-struct List {
-    statement: Statement,
-    values: Vec<Value>,
-}
-
-impl List {
-    const fn of(statement: Statement) -> Self {
-        Self { statement, values: Vec::new() }
-    }
-
-    fn push<const WIDTH: usize>(&mut self, row: [Value; WIDTH]) {
-        self.values.extend(row);
-    }
-
-    fn rows(&self) -> usize {
-        self.values.len() / self.statement.width
-    }
-
-    /// Appends the statements for all rows, `length` rows each, and their values.
-    fn write(
-        self,
-        length: usize,
-        text: &mut String,
-        values: &mut SqliteArguments,
-    ) -> Result<(), sqlx::Error> {
-        let Statement { before, width, after } = self.statement;
-        let statements = self.rows().div_ceil(length);
-        let nothing = statements * length * width - self.values.len();
-        let row = format!("({})", vec!["?"; width].join(","));
-        let list = vec![row.as_str(); length].join(",");
-        for _ in 0..statements {
-            text.push_str(before);
-            text.push_str(&list);
-            text.push_str(after);
-            text.push(';');
-        }
-        for value in self.values {
-            match value {
-                Value::Text(text) => values.add(text),
-                Value::Number(number) => values.add(number),
-                Value::Bytes(bytes) => values.add(bytes),
-            }
-            .map_err(sqlx::Error::Encode)?;
-        }
-        for _ in 0..nothing {
-            values.add(None::<i64>).map_err(sqlx::Error::Encode)?;
-        }
-        Ok(())
-    }
-}
+/// Bytes that a row is counted with beside its texts, for the bound on what waits.
+const ROW_BYTES: usize = 256;
 
 /// The rows of one group.
-#[derive(Debug)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Rows {
-    events: List,
-    tree: List,
-    opened: List,
-    moved: List,
-    started: List,
-    ended: List,
-    days: List,
-    mandates: List,
-    results: List,
-    purged_results: List,
-    purged: List,
+    pub(super) events: Vec<EventRow>,
+    pub(super) heads: Vec<HeadRow>,
+    /// Calls that started, each with the sequence of its start.
+    pub(super) started: Vec<(String, u64)>,
+    pub(super) ended: Vec<String>,
+    /// Calls started by a caller on a day, all in all.
+    pub(super) days: Vec<(String, i64, u64)>,
+    /// Mandates and the calls that used them.
+    pub(super) mandates: Vec<(String, String)>,
+    pub(super) results: Vec<ResultRow>,
+    /// Correlations whose events go.
+    pub(super) purged: Vec<String>,
+}
+
+/// A row of `events`, with its row of `tree`.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct EventRow {
+    pub(super) sequence: u64,
+    pub(super) correlation_id: String,
+    pub(super) invocation_id: String,
+    pub(super) event_type: String,
+    pub(super) capability_id: String,
+    pub(super) content_hash: [u8; 32],
+    pub(super) json: String,
+    /// The subtrees that its leaf completes, its leaf first.
+    pub(super) subtrees: Vec<u8>,
+}
+
+/// A row of `correlation_heads`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct HeadRow {
+    pub(super) correlation_id: String,
+    pub(super) owner: String,
+    pub(super) content_hash: [u8; 32],
+    pub(super) sequence: u64,
+    pub(super) starts: u64,
+}
+
+/// A row of `invocation_results`.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct ResultRow {
+    pub(super) invocation_id: String,
+    pub(super) subject_id: String,
+    pub(super) input_commitment: String,
+    pub(super) result: String,
+    pub(super) expires_us: i64,
 }
 
 impl Rows {
-    pub(super) const fn new() -> Self {
-        Self {
-            events: List::of(EVENTS),
-            tree: List::of(TREE),
-            opened: List::of(OPENED),
-            moved: List::of(MOVED),
-            started: List::of(STARTED),
-            ended: List::of(ENDED),
-            days: List::of(DAYS),
-            mandates: List::of(MANDATES),
-            results: List::of(RESULTS),
-            purged_results: List::of(PURGED_RESULTS),
-            purged: List::of(PURGED),
-        }
-    }
-
     /// An event with the subtrees that its leaf completes.
     pub(super) fn event(&mut self, event: &Sealed, completed: &[(Node, Hash)]) {
-        let subtrees = completed.iter().flat_map(|(_, hash)| *hash.as_bytes()).collect();
-        self.events.push([
-            event.sequence.into(),
-            event.correlation_id.as_str().into(),
-            event.invocation_id.as_str().into(),
-            event.event_type.as_str().into(),
-            event.capability_id.as_str().into(),
-            event.content_hash.hex().as_str().into(),
-            event.json.as_str().into(),
-        ]);
-        self.tree.push([event.sequence.into(), Value::Bytes(subtrees)]);
+        self.events.push(EventRow {
+            sequence: event.sequence,
+            correlation_id: event.correlation_id.as_str().to_owned(),
+            invocation_id: event.invocation_id.as_str().to_owned(),
+            event_type: event.event_type.as_str().to_owned(),
+            capability_id: event.capability_id.as_str().to_owned(),
+            content_hash: *event.content_hash.as_bytes(),
+            json: event.json.clone(),
+            subtrees: completed.iter().flat_map(|(_, hash)| *hash.as_bytes()).collect(),
+        });
     }
 
-    pub(super) fn correlation(
-        &mut self,
-        id: &CorrelationId,
-        head: Head,
-        owner: &str,
-        starts: u64,
-        new: bool,
-    ) {
-        let list = if new { &mut self.opened } else { &mut self.moved };
-        let hash = head.hash.hex();
-        list.push([
-            id.as_str().into(),
-            owner.into(),
-            hash.as_str().into(),
-            head.sequence.into(),
-            starts.into(),
-        ]);
+    pub(super) fn head(&mut self, id: &CorrelationId, head: Head, owner: &str, starts: u64) {
+        self.heads.push(HeadRow {
+            correlation_id: id.as_str().to_owned(),
+            owner: owner.to_owned(),
+            content_hash: *head.hash.as_bytes(),
+            sequence: head.sequence,
+            starts,
+        });
     }
 
     pub(super) fn started(&mut self, invocation: &InvocationId, sequence: u64) {
-        self.started.push([invocation.as_str().into(), sequence.into()]);
+        self.started.push((invocation.as_str().to_owned(), sequence));
     }
 
     pub(super) fn ended(&mut self, invocation: &InvocationId) {
-        self.ended.push([invocation.as_str().into()]);
+        self.ended.push(invocation.as_str().to_owned());
     }
 
     pub(super) fn day(&mut self, subject_id: &str, day: i64, starts: u64) {
-        self.days.push([subject_id.into(), Value::Number(day), starts.into()]);
+        self.days.push((subject_id.to_owned(), day, starts));
     }
 
     pub(super) fn mandate(&mut self, mandate_id: &str, invocation: &InvocationId) {
-        self.mandates.push([mandate_id.into(), invocation.as_str().into()]);
-    }
-
-    pub(super) fn purged(&mut self, correlation: &CorrelationId) {
-        self.purged_results.push([correlation.as_str().into()]);
-        self.purged.push([correlation.as_str().into()]);
+        self.mandates.push((mandate_id.to_owned(), invocation.as_str().to_owned()));
     }
 
     pub(super) fn result(&mut self, kept: &KeptResult) {
-        self.results.push([
-            kept.invocation_id.as_str().into(),
-            kept.subject_id.as_str().into(),
-            kept.input_commitment.as_str().into(),
-            kept.result.as_str().into(),
-            Value::Number(kept.expires_us),
-        ]);
+        self.results.push(ResultRow {
+            invocation_id: kept.invocation_id.as_str().to_owned(),
+            subject_id: kept.subject_id.clone(),
+            input_commitment: kept.input_commitment.clone(),
+            result: kept.result.clone(),
+            expires_us: kept.expires_us,
+        });
     }
 
-    /// The batch and its values.
-    fn batch(self) -> Result<(String, SqliteArguments), sqlx::Error> {
-        let lists = [
-            self.events,
-            self.tree,
-            self.opened,
-            self.moved,
-            self.started,
-            self.ended,
-            self.days,
-            self.mandates,
-            self.results,
-            self.purged_results,
-            self.purged,
-        ];
-        let rows = lists.iter().map(List::rows).max().unwrap_or_default();
-        let [.., longest] = LENGTHS;
-        let length = LENGTHS.into_iter().find(|length| rows <= *length).unwrap_or(longest);
-        let mut text = "BEGIN IMMEDIATE;".to_owned();
-        let mut values = SqliteArguments::default();
-        for list in lists {
-            list.write(length, &mut text, &mut values)?;
-        }
-        text.push_str("COMMIT");
-        Ok((text, values))
+    pub(super) fn purged(&mut self, correlation: &CorrelationId) {
+        self.purged.push(correlation.as_str().to_owned());
+    }
+
+    /// The sequences that the group holds; `None` when it has no event.
+    pub(super) fn span(&self) -> Option<Span> {
+        let (first, last) = (self.events.first()?, self.events.last()?);
+        Some(Span { first: first.sequence, last: last.sequence })
+    }
+
+    /// About how many bytes they take in memory.
+    pub(super) fn bytes(&self) -> usize {
+        let events = self.events.iter().map(|event| event.json.len() + ROW_BYTES);
+        let results = self.results.iter().map(|result| result.result.len() + ROW_BYTES);
+        events.chain(results).sum::<usize>() + self.heads.len() * ROW_BYTES
+    }
+
+    /// As the journal keeps them.
+    pub(super) fn encode(&self, out: Vec<u8>) -> Result<Vec<u8>, StoreError> {
+        postcard::to_extend(self, out).map_err(|source| StoreError::Fault {
+            operation: "write a group down for the journal",
+            source: Box::new(source),
+        })
+    }
+
+    /// From a frame of the journal.
+    ///
+    /// # Errors
+    /// When the payload is not what [`Self::encode`] makes.
+    pub(super) fn decode(payload: &[u8]) -> Result<Self, StoreError> {
+        postcard::from_bytes(payload).map_err(|_| StoreError::Damaged { what: "the journal" })
     }
 }
 
-/// Writes the rows, all or none.
-pub(super) async fn insert_all(shared: &Arc<Shared>, rows: Rows) -> Result<(), sqlx::Error> {
-    let (text, values) = rows.batch()?;
-    let mut writer = shared.database.writer().await;
-    // The text is made of the constants above and question marks.
-    let written = sqlx::query_with(AssertSqlSafe(text), values).execute(&mut *writer).await;
-    if written.is_err() {
-        // SQLite may have ended the transaction by itself already; then this fails, as it should.
-        let _ = sqlx::query("ROLLBACK").execute(&mut *writer).await;
+/// What several groups change together: of what each of them sets anew, only the last counts.
+#[derive(Debug, Default)]
+pub(super) struct Merged<'a> {
+    pub(super) heads: Vec<&'a HeadRow>,
+    pub(super) started: Vec<&'a (String, u64)>,
+    pub(super) ended: Vec<&'a str>,
+    pub(super) days: Vec<(&'a str, i64, u64)>,
+}
+
+impl<'a> Merged<'a> {
+    pub(super) fn of(groups: impl Iterator<Item = &'a Rows> + Clone) -> Self {
+        let heads = groups.clone().flat_map(|rows| &rows.heads);
+        let heads: HashMap<&str, &HeadRow> =
+            heads.map(|head| (head.correlation_id.as_str(), head)).collect();
+        let days = groups.clone().flat_map(|rows| &rows.days);
+        let days: HashMap<(&str, i64), u64> =
+            days.map(|(subject_id, day, starts)| ((subject_id.as_str(), *day), *starts)).collect();
+        let started: HashSet<&str> =
+            groups.clone().flat_map(|rows| &rows.started).map(|(id, _)| id.as_str()).collect();
+        let ended: HashSet<&str> =
+            groups.clone().flat_map(|rows| &rows.ended).map(String::as_str).collect();
+        let mut heads: Vec<_> = heads.into_values().collect();
+        // In the order of the table's key the same pages are touched one after the other.
+        heads.sort_unstable_by(|one, other| one.correlation_id.cmp(&other.correlation_id));
+        Self {
+            heads,
+            started: groups
+                .flat_map(|rows| &rows.started)
+                .filter(|(id, _)| !ended.contains(id.as_str()))
+                .collect(),
+            ended: ended.iter().copied().filter(|id| !started.contains(id)).collect(),
+            days: days.into_iter().map(|((id, day), starts)| (id, day, starts)).collect(),
+        }
     }
-    written.map(drop)
 }

@@ -17,22 +17,35 @@ use super::*;
 
 /// A store in a folder of its own.
 struct Home {
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     database: Database,
     writer: EvidenceWriter,
 }
 
 impl Home {
     async fn new() -> Self {
+        Self::with(Durability::Process).await
+    }
+
+    async fn with(durability: Durability) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("meshhost.db");
-        let database =
-            Database::open(&path, meshhost_core::config::Durability::Process).await.unwrap();
-        let writer = EvidenceWriter::open(database.clone()).await.unwrap();
-        Self { _folder: folder, database, writer }
+        let database = Database::open(&path, durability).await.unwrap();
+        let journal = folder.path().join("journal");
+        let writer = EvidenceWriter::open(database.clone(), &journal, durability).await.unwrap();
+        Self { folder, database, writer }
+    }
+
+    /// Another writer of the same record, after a clean end of the first.
+    async fn again(&self) -> EvidenceWriter {
+        self.writer.settle().await.unwrap();
+        let journal = self.folder.path().join("journal-again");
+        let database = self.database.clone();
+        EvidenceWriter::open(database, &journal, Durability::Process).await.unwrap()
     }
 
     async fn number(&self, select: &'static str) -> i64 {
+        self.writer.settle().await.unwrap();
         sqlx::query_scalar(select).fetch_one(self.database.readers()).await.unwrap()
     }
 }
@@ -94,6 +107,11 @@ fn any() -> StartCondition {
     StartCondition::default()
 }
 
+/// As the node starts a call whose ids it made itself.
+fn new() -> StartCondition {
+    StartCondition { new: NewIds { invocation: true, correlation: false }, ..any() }
+}
+
 fn within(per_correlation: Option<u64>, per_day: Option<u64>) -> StartCondition {
     let budget = Budget { calls_per_correlation: per_correlation, calls_per_day: per_day };
     StartCondition { budget, ..any() }
@@ -135,11 +153,12 @@ async fn a_second_writer_of_the_same_record_goes_on_where_the_first_ended() {
     let home = Home::new().await;
     let first = context("i1", "c", "local:me");
     home.writer.start(start_of(&first, 0), any()).await.unwrap();
-    let again = EvidenceWriter::open(home.database.clone()).await.unwrap();
+    let again = home.again().await;
     assert_eq!(again.end().await.unwrap(), home.writer.end().await.unwrap());
     let second = context("i2", "c", "local:me");
     let appended = again.start(start_of(&second, 0), any()).await.unwrap();
     assert_eq!(appended.sequences, [2]);
+    again.settle().await.unwrap();
     let select = "SELECT count(*) FROM events AS b JOIN events AS a \
                   ON b.event ->> 'prev_hash' = a.content_hash WHERE a.sequence = 1";
     assert_eq!(home.number(select).await, 1);
@@ -174,7 +193,7 @@ async fn a_known_id_is_refused_and_its_neighbours_in_the_group_are_not() {
     let old = context("old", "c", "local:me");
     home.writer.start(start_of(&old, 0), any()).await.unwrap();
     home.writer.append(end_of(&old)).await.unwrap();
-    let fresh = EvidenceWriter::open(home.database.clone()).await.unwrap();
+    let fresh = home.again().await;
     let (new, other) = (context("new", "c", "local:me"), context("other", "d", "local:me"));
     let (first, second, third) = tokio::join!(
         fresh.start(start_of(&new, 0), any()),
@@ -191,14 +210,27 @@ async fn a_correlation_belongs_to_who_opened_it() {
     let home = Home::new().await;
     home.writer.start(start_of(&context("a", "c", "local:me"), 0), any()).await.unwrap();
     let stranger = context("b", "c", "local:other");
-    for writer in [home.writer.clone(), EvidenceWriter::open(home.database.clone()).await.unwrap()]
-    {
+    for writer in [home.writer.clone(), home.again().await] {
         let error = writer.start(start_of(&stranger, 0), any()).await.unwrap_err();
         assert!(matches!(error, AppendError::ForeignCorrelation), "{error}");
     }
     let plugin = context("d", "c", "plugin:git");
     let descendant = StartCondition { descendant: true, ..any() };
     home.writer.start(start_of(&plugin, 0), descendant).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_refused_start_does_not_open_a_correlation_for_its_caller() {
+    let home = Home::new().await;
+    let (refused, other) = (context("a", "c", "local:me"), context("b", "c", "local:other"));
+    let (first, second) = tokio::join!(
+        home.writer.start(start_of(&refused, 0), within(Some(0), None)),
+        home.writer.start(start_of(&other, 0), any()),
+    );
+    assert!(matches!(first.unwrap_err(), AppendError::CorrelationBudget { limit: 0 }));
+    second.unwrap();
+    let select = "SELECT owner = 'local:other' FROM correlation_heads WHERE correlation_id = 'c'";
+    assert_eq!(home.number(select).await, 1);
 }
 
 #[tokio::test]
@@ -216,7 +248,7 @@ async fn budgets_hold_also_for_those_who_ask_at_the_same_time() {
         assert_eq!(error.refusal().code, Code::BudgetExceeded);
     }
     // Four were started today; the count holds over a restart, and tomorrow it begins anew.
-    let again = EvidenceWriter::open(home.database.clone()).await.unwrap();
+    let again = home.again().await;
     let next = context("next", "d", "local:me");
     let error = again.start(start_of(&next, 3), within(None, Some(4))).await.unwrap_err();
     assert!(matches!(error, AppendError::DayBudget { limit: 4 }), "{error}");
@@ -234,7 +266,7 @@ async fn a_mandate_is_used_as_often_as_it_allows() {
         let context = context(&format!("i{call}"), "c", "local:me");
         home.writer.start(start_of(&context, 0), condition.clone()).await.unwrap();
     }
-    let again = EvidenceWriter::open(home.database.clone()).await.unwrap();
+    let again = home.again().await;
     for writer in [home.writer.clone(), again] {
         let context = context("i3", "d", "local:me");
         let error = writer.start(start_of(&context, 0), condition.clone()).await.unwrap_err();
@@ -243,31 +275,31 @@ async fn a_mandate_is_used_as_often_as_it_allows() {
 }
 
 #[tokio::test]
-async fn after_a_full_disk_nothing_was_acknowledged_and_writing_goes_on() {
+async fn with_a_full_database_the_journal_keeps_what_was_acknowledged_and_then_nothing_starts() {
     let home = Home::new().await;
     let pages = home.number("PRAGMA page_count").await;
-    let limit = |pages: i64| format!("PRAGMA max_page_count = {pages}");
     let set = async |pages: i64| {
         let mut connection = home.database.writer().await;
-        let sql = sqlx::AssertSqlSafe(limit(pages));
+        let sql = sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {pages}"));
         sqlx::query(sql).execute(&mut *connection).await.unwrap();
     };
-    home.writer.start(start_of(&context("first", "c", "local:me"), 0), any()).await.unwrap();
     set(pages + 4).await;
-    let mut written = 1;
+    let mut written = 0;
     let error = loop {
-        let context = context(&format!("i{written}"), "c", "local:me");
-        match home.writer.start(start_of(&context, 0), any()).await {
-            Ok(appended) => {
-                written += 1;
-                assert_eq!(appended.sequences, [written]);
-            }
-            Err(error) => break error,
+        let starts: Vec<_> = (0..64)
+            .map(|number| context(&format!("i{written}-{number}"), "c", "local:me"))
+            .collect();
+        let starts = starts.iter().map(|context| home.writer.start(start_of(context, 0), new()));
+        let results = futures::future::join_all(starts).await;
+        written += results.iter().filter(|result| result.is_ok()).count() as u64;
+        if let Some(error) = results.into_iter().find_map(Result::err) {
+            break error;
         }
+        assert!(written < 20_000, "what waits must be bounded");
     };
     assert_eq!(error.code(), Code::EvidenceUnavailable);
     let AppendError::Store(cause) = &error else { panic!("{error}") };
-    assert!(matches!(**cause, StoreError::Full { .. }), "{cause}");
+    assert!(cause.to_string().contains("disk is full"), "{cause}");
     assert_eq!(home.writer.end().await.unwrap().sequence, written);
     set(1_000_000).await;
     let context = context("after", "c", "local:me");
@@ -275,6 +307,49 @@ async fn after_a_full_disk_nothing_was_acknowledged_and_writing_goes_on() {
     assert_eq!(appended.sequences, [written + 1]);
     let events = home.number("SELECT count(*) FROM events").await;
     assert_eq!(u64::try_from(events).unwrap(), written + 1);
+}
+
+#[tokio::test]
+async fn a_journal_that_cannot_be_written_starts_nothing_and_goes_on_when_it_can() {
+    let home = Home::new().await;
+    home.writer.start(start_of(&context("first", "c", "local:me"), 0), any()).await.unwrap();
+    // The next segment cannot be made where a folder has its name.
+    home.writer.safe(0, true).unwrap();
+    let in_the_way = home.folder.path().join("journal").join(format!("{:020}", 2));
+    std::fs::create_dir(&in_the_way).unwrap();
+    let refused = context("refused", "c", "local:me");
+    let error = home.writer.start(start_of(&refused, 0), any()).await.unwrap_err();
+    assert_eq!(error.code(), Code::EvidenceUnavailable);
+    std::fs::remove_dir(&in_the_way).unwrap();
+    let appended = home.writer.start(start_of(&refused, 0), any()).await.unwrap();
+    assert_eq!(appended.sequences, [2]);
+    assert_eq!(home.number("SELECT count(*) FROM events").await, 2);
+}
+
+#[tokio::test]
+async fn what_the_database_has_not_is_taken_from_the_journal() {
+    let home = Home::new().await;
+    let mut journal = home.folder.path().join("journal");
+    for call in 0..40 {
+        let context = context(&format!("i{call}"), &format!("c{}", call % 3), "local:me");
+        home.writer.start(start_of(&context, 0), any()).await.unwrap();
+        home.writer.append(end_of(&context)).await.unwrap();
+    }
+    let end = home.writer.end().await.unwrap();
+    // The same journal beside a database that has nothing of it, and beside its own.
+    let empty = Home::new().await;
+    for database in [empty.database.clone(), home.database.clone()] {
+        let copy = journal.with_extension("copy");
+        std::fs::create_dir_all(&copy).unwrap();
+        for segment in std::fs::read_dir(&journal).unwrap().map(Result::unwrap) {
+            std::fs::copy(segment.path(), copy.join(segment.file_name())).unwrap();
+        }
+        let again = EvidenceWriter::open(database, &copy, Durability::Process).await.unwrap();
+        assert_eq!(again.end().await.unwrap(), end);
+        journal = journal.with_extension("");
+    }
+    assert_eq!(empty.number("SELECT count(*) FROM running").await, 0);
+    assert_eq!(empty.number("SELECT sum(starts) FROM correlation_heads").await, 40);
 }
 
 #[tokio::test]
@@ -296,14 +371,16 @@ async fn an_event_that_cannot_be_sealed_takes_its_batch_with_it_and_no_other() {
 
 #[tokio::test]
 async fn a_caller_that_goes_away_leaves_its_group_to_the_next() {
-    let home = Home::new().await;
+    let home = Home::with(Durability::Power).await;
     let (gone, next) = (context("gone", "c", "local:me"), context("next", "c", "local:me"));
-    let mut leaving = Box::pin(home.writer.start(start_of(&gone, 0), any()));
-    // While another holds the connection, the group is on its way and cannot arrive.
-    let held = home.writer.database().writer().await;
-    assert!(poll_once(&mut leaving).is_pending());
+    let mut leaving = Box::pin(home.writer.start(start_of(&gone, 0), new()));
+    // While the disk syncs, the group is on its way.
+    while home.writer.shared.queue().is_empty() && poll_once(&mut leaving).is_pending() {
+        if home.writer.shared.committer.try_lock().is_err() {
+            break;
+        }
+    }
     drop(leaving);
-    drop(held);
     let appended = home.writer.start(start_of(&next, 0), any()).await.unwrap();
     assert_eq!(appended.sequences, [2]);
     let error = home.writer.start(start_of(&gone, 0), any()).await.unwrap_err();
