@@ -8,23 +8,26 @@
 
 use std::{
     fs::{File, Permissions},
-    io::{Read, Seek, SeekFrom, Write},
+    io::Write,
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::PathBuf,
     sync::atomic::{AtomicU64, Ordering},
 };
 
+use mapping::Mapping;
 use meshhost_core::id::Digest;
 use rustix::fs::{Mode, OFlags};
 
 use crate::engine;
 
+mod mapping;
+
 /// Bytes of the authentication tag after the code.
 const TAG_BYTES: usize = 32;
 /// Bytes of the largest cached file; what is larger was not written by us.
 const FILE_BYTES_MAX: u64 = 512 * 1024 * 1024;
-/// Bytes that are read and hashed at once.
-const CHUNK_BYTES: usize = 256 * 1024;
+/// Bytes from which several threads hash: below, waking them takes longer.
+const SHARED_BYTES_MIN: usize = 1024 * 1024;
 
 /// The cache folder and its key.
 #[derive(Clone)]
@@ -79,7 +82,7 @@ impl CodeCache {
     }
 
     /// Opens and checks the code of `component` for the engine with this fingerprint. The file
-    /// that comes back is the one that was checked, at its start.
+    /// that comes back is the one that was checked.
     pub(crate) fn open(
         &self,
         component: &Digest,
@@ -88,18 +91,20 @@ impl CodeCache {
         let path = self.folder.join(file_name(component, fingerprint));
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let opened = rustix::fs::open(path, flags, Mode::empty()).map_err(std::io::Error::from)?;
-        let mut file = File::from(opened);
+        let file = File::from(opened);
         let code_bytes = check_ownership(&file)?;
+        let mapping = Mapping::of(&file, code_bytes.saturating_add(TAG_BYTES))?;
+        let (code, stored) =
+            mapping.bytes().split_at_checked(code_bytes).ok_or(CacheMiss::Foreign)?;
+        let stored: [u8; TAG_BYTES] = stored.try_into().map_err(|_| CacheMiss::Foreign)?;
         let mut tag = self.hasher(component, fingerprint);
-        hash_exactly(&mut file, code_bytes, &mut tag)?;
-        let mut stored = [0; TAG_BYTES];
-        file.read_exact(&mut stored)?;
-        // blake3's comparison takes the same time wherever the difference is.
-        if tag.finalize() != stored {
-            return Err(CacheMiss::Unauthentic);
+        if code_bytes < SHARED_BYTES_MIN {
+            tag.update(code);
+        } else {
+            tag.update_rayon(code);
         }
-        file.seek(SeekFrom::Start(0))?;
-        Ok(file)
+        // blake3's comparison takes the same time wherever the difference is.
+        if tag.finalize() == stored { Ok(file) } else { Err(CacheMiss::Unauthentic) }
     }
 
     /// A hasher that has taken in the key and what the code is for.
@@ -157,28 +162,15 @@ impl Drop for Temporary {
 }
 
 /// The number of code bytes, when the file is one that this user wrote for itself.
-fn check_ownership(file: &File) -> Result<u64, CacheMiss> {
+fn check_ownership(file: &File) -> Result<usize, CacheMiss> {
     let metadata = file.metadata()?;
     let ours = metadata.is_file()
         && metadata.uid() == rustix::process::geteuid().as_raw()
         && metadata.mode() & 0o7777 == 0o600
         && metadata.nlink() == 1
         && metadata.len() <= FILE_BYTES_MAX;
-    let code_bytes = metadata.len().checked_sub(TAG_BYTES as u64);
-    code_bytes.filter(|_| ours).ok_or(CacheMiss::Foreign)
-}
-
-fn hash_exactly(file: &mut File, bytes: u64, hasher: &mut blake3::Hasher) -> Result<(), CacheMiss> {
-    let mut chunk = vec![0; CHUNK_BYTES];
-    let mut left = bytes;
-    while left > 0 {
-        let wanted = usize::try_from(left).unwrap_or(usize::MAX).min(CHUNK_BYTES);
-        let part = chunk.get_mut(..wanted).ok_or(CacheMiss::Foreign)?;
-        file.read_exact(part)?;
-        hasher.update(part);
-        left -= wanted as u64;
-    }
-    Ok(())
+    let bytes = usize::try_from(metadata.len()).ok();
+    bytes.and_then(|bytes| bytes.checked_sub(TAG_BYTES)).filter(|_| ours).ok_or(CacheMiss::Foreign)
 }
 
 /// `<component>-<start of the fingerprint>.code`: codes of several versions can lie side by side.

@@ -92,6 +92,9 @@ fn code_settings() -> Config {
         .async_stack_size(CALL_STACK_BYTES)
         // Traps are told by kind; a backtrace of guest functions would only cost.
         .wasm_backtrace_max_frames(None)
+        // Nobody unwinds through a guest's frames: a panic of the host ends where it was called.
+        // Telling the system's unwinder of every function takes long when code is loaded.
+        .native_unwind_info(false)
         .generate_address_map(false)
         .concurrency_support(false)
         .wasm_features(SWITCHED_OFF, false);

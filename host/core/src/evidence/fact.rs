@@ -177,7 +177,7 @@ pub(super) fn write_key(key: &str, out: &mut String) {
 }
 
 /// The text, cut at a character when it is longer than [`TEXT_BYTES_MAX`].
-pub(super) fn bounded(text: Cow<'static, str>) -> Cow<'static, str> {
+pub(super) fn bounded(text: Cow<'_, str>) -> Cow<'_, str> {
     if text.len() <= TEXT_BYTES_MAX {
         return text;
     }

@@ -11,7 +11,7 @@ use super::{
     lifecycle,
     sign::{SignedHead, Signer},
     time::Timestamp,
-    verify::Row,
+    verify::{Row, StoredHead},
 };
 use crate::{
     code::Code,
@@ -100,10 +100,11 @@ pub(super) fn call(number: u64, correlation: &str) -> Vec<Draft> {
 pub(super) struct OwnedRow {
     pub(super) sequence: u64,
     pub(super) columns: BTreeMap<&'static str, Option<String>>,
+    pub(super) subtrees: Vec<u8>,
 }
 
 impl OwnedRow {
-    pub(super) fn of(event: &Sealed) -> Self {
+    pub(super) fn of(event: &Sealed, subtrees: Vec<u8>) -> Self {
         let columns = [
             ("json", Some(event.json.clone())),
             ("event_type", Some(event.event_type.to_string())),
@@ -112,7 +113,14 @@ impl OwnedRow {
             ("correlation_id", Some(event.correlation_id.to_string())),
             ("content_hash", Some(event.content_hash.to_string())),
         ];
-        Self { sequence: event.sequence, columns: columns.into() }
+        Self { sequence: event.sequence, columns: columns.into(), subtrees }
+    }
+
+    /// What a purge leaves of it.
+    pub(super) fn purge(&mut self) {
+        for name in ["json", "event_type", "invocation_id", "capability_id"] {
+            self.columns.insert(name, None);
+        }
     }
 
     pub(super) fn row(&self) -> Row<'_> {
@@ -120,12 +128,34 @@ impl OwnedRow {
         let text = |name| column(name).unwrap_or_default();
         Row {
             sequence: self.sequence,
-            json: text("json"),
+            json: column("json"),
             event_type: text("event_type"),
             invocation_id: text("invocation_id"),
             capability_id: text("capability_id"),
             correlation_id: text("correlation_id"),
             content_hash: text("content_hash"),
+            subtrees: &self.subtrees,
+        }
+    }
+}
+
+/// The stored head of a correlation, owned so that tests can change it.
+#[derive(Debug, Clone)]
+pub(super) struct OwnedHead {
+    pub(super) owner: String,
+    pub(super) hash: String,
+    pub(super) sequence: Option<u64>,
+    pub(super) starts: Option<u64>,
+}
+
+impl OwnedHead {
+    pub(super) fn head<'a>(&'a self, correlation_id: &'a str) -> StoredHead<'a> {
+        StoredHead {
+            correlation_id,
+            owner: &self.owner,
+            content_hash: &self.hash,
+            sequence: self.sequence,
+            starts: self.starts,
         }
     }
 }
@@ -135,7 +165,7 @@ impl OwnedRow {
 pub(super) struct Store {
     pub(super) rows: Vec<OwnedRow>,
     pub(super) events: Vec<Sealed>,
-    pub(super) heads: BTreeMap<String, (u64, Hash)>,
+    pub(super) heads: BTreeMap<String, OwnedHead>,
     pub(super) signed: Vec<SignedHead>,
     pub(super) root: Hash,
 }
@@ -178,13 +208,17 @@ impl Store {
             let mut group = sealer.group();
             for draft in drafts.by_ref().take(size) {
                 let correlation = draft.context.correlation.correlation_id.as_str();
-                let stored = store.heads.get(correlation).map(|(_, hash)| *hash);
-                group.seal(draft, stored).unwrap();
+                let stored = store.heads.get(correlation).map(|head| head.hash.parse().unwrap());
+                let owner = draft.context.subject.id.clone();
+                let sealed = group.seal(draft, stored).unwrap();
+                store.moved(sealed, owner);
+            }
+            let completed = group.nodes().chunk_by(|_, (next, _)| next.level > 0);
+            for (event, completed) in group.events().iter().zip(completed) {
+                let subtrees = completed.iter().flat_map(|(_, hash)| *hash.as_bytes()).collect();
+                store.rows.push(OwnedRow::of(event, subtrees));
             }
             store.events.extend(group.events().iter().cloned());
-            let heads =
-                group.heads().map(|(id, head)| (id.to_string(), (head.sequence, head.hash)));
-            store.heads.extend(heads);
             assert!(sealer.commit(group));
             if drafts.peek().is_none() {
                 break;
@@ -194,9 +228,18 @@ impl Store {
             }
         }
         store.signed.push(head(sealer.sequence(), sealer.root()));
-        store.rows = store.events.iter().map(OwnedRow::of).collect();
         store.root = sealer.root();
         store
+    }
+
+    /// Moves the head of a correlation to its next event.
+    fn moved(&mut self, event: &Sealed, owner: String) {
+        let new = OwnedHead { owner, hash: String::new(), sequence: None, starts: Some(0) };
+        let head = self.heads.entry(event.correlation_id.to_string()).or_insert(new);
+        head.hash = event.content_hash.to_string();
+        head.sequence = Some(event.sequence);
+        let starts = u64::from(event.event_type == EventType::ExecutionStarted);
+        head.starts = head.starts.map(|before| before + starts);
     }
 }
 

@@ -85,6 +85,11 @@ impl Purged {
         self.lines.update(format!("{sequence} {leaf}\n"));
     }
 
+    /// How many events are gone.
+    pub(super) const fn events(&self) -> u64 {
+        self.events
+    }
+
     fn leaves(&self) -> Hash {
         Hash::from_bytes(self.lines.clone().finalize().into())
     }

@@ -1,12 +1,14 @@
 //! Checks a whole store while its rows go by, and names the first event that is wrong.
 //!
-//! Feed [`Verifier::event`] with every row in the order of sequence ([`Verifier::purged`] for the
-//! leaf of a purged one), then [`Verifier::finish`] with the stored heads of the correlations.
-//! Memory is bounded by the number of correlations and signed heads. For each row the record is
-//! parsed once, written again and compared byte by byte, both hashes are computed anew, and every
-//! derived column is compared.
-
-use std::collections::HashMap;
+//! Feed [`Verifier::event`] with every row in the order of sequence and [`Verifier::head`] with the
+//! stored head of every correlation, then ask [`Verifier::finish`]. Memory is bounded by the number
+//! of correlations and signed heads. For each row the record is parsed once, written again and
+//! compared byte by byte, both hashes are computed anew, and every derived column and stored
+//! subtree is compared.
+//!
+//! Who opened a correlation and how many calls were started in it stands in its events alone. When
+//! they are purged, the stored owner cannot be compared any more, and the stored number only with
+//! how many events are gone.
 
 use serde::Deserialize;
 
@@ -14,15 +16,18 @@ use super::{
     chain::Head,
     event::EventType,
     hash::Hash,
-    merkle::{Tree, head_v1, leaf_of},
-    purge::{Purged, Tombstone},
+    merkle::{Tree, leaf_of},
+    purge::Tombstone,
     sign::{PublicKey, SignedHead, StatementError},
 };
 use crate::{code::Code, id::HostId};
 
+pub use chains::StoredHead;
+use chains::{Chains, Link};
 pub use row::Row;
 use row::{Buffers, Stored};
 
+mod chains;
 mod row;
 
 /// What no check on the machine itself can show, in plain words, to be printed with every report.
@@ -78,6 +83,15 @@ pub enum Wrong {
     /// The stored head of a correlation is not its last event.
     #[error("the stored head of its correlation differs")]
     CorrelationHead,
+    /// The stored owner of a correlation is not who opened it.
+    #[error("the stored owner of its correlation is not who opened it")]
+    CorrelationOwner,
+    /// The stored number of calls of a correlation is not that of the calls started in it.
+    #[error("the stored number of calls of its correlation differs")]
+    CorrelationStarts,
+    /// The stored subtrees are not those that the event's leaf completes.
+    #[error("its stored part of the tree differs")]
+    Tree,
     /// A signed head is not genuine.
     #[error("the signed head is not genuine: {0}")]
     SignedHead(StatementError),
@@ -138,8 +152,7 @@ pub struct Verifier {
     signed_through: u64,
     tree: Tree,
     events: u64,
-    heads: HashMap<Box<str>, Head>,
-    purged: HashMap<Box<str>, Purged>,
+    chains: Chains,
     buffers: Buffers,
 }
 
@@ -170,8 +183,7 @@ impl Verifier {
             signed_through: 0,
             tree: Tree::new(),
             events: 0,
-            heads: HashMap::new(),
-            purged: HashMap::new(),
+            chains: Chains::default(),
             buffers: Buffers::default(),
         };
         verifier.check_signed()?;
@@ -185,106 +197,90 @@ impl Verifier {
     pub fn event(&mut self, row: &Row<'_>) -> Result<(), Broken> {
         self.in_order(row.sequence)?;
         let at = |wrong| Broken { sequence: row.sequence, wrong };
-        let stored: Stored<'_> =
-            serde_json::from_str(row.json).map_err(|_| at(Wrong::Unreadable))?;
-        if let Some(column) = stored.differing_column(row) {
-            return Err(at(Wrong::Column(column)));
-        }
-        if stored.host_id != self.host_id.as_str() {
-            return Err(at(Wrong::Host));
-        }
-        let content_hash = stored.check(row, &mut self.buffers).map_err(at)?;
-        let prev = self.heads.get(row.correlation_id).map(|head| head.hash);
-        if stored.prev_hash.map(str::parse) != prev.map(Ok) {
-            return Err(at(Wrong::Chain));
-        }
-        let head = Head { sequence: row.sequence, hash: content_hash };
-        match self.heads.get_mut(row.correlation_id) {
-            Some(last) => *last = head,
-            None => {
-                self.heads.insert(row.correlation_id.into(), head);
-            }
-        }
-        if row.event_type == EventType::EvidencePurged.as_str() {
-            self.tombstone(stored.payload.get()).map_err(at)?;
-        }
-        self.events += 1;
-        self.append(leaf_of(row.correlation_id, &content_hash))
+        let leaf = match row.json {
+            Some(json) => self.written(row, json),
+            None => self.purged(row),
+        };
+        self.append(leaf.map_err(at)?, row.subtrees).map_err(at)?;
+        self.check_signed()
     }
 
-    /// Takes the leaf of a purged event, in the order of sequence with the others.
+    /// Compares the stored head of a correlation. What is wrong with it, [`Self::finish`] says:
+    /// the smallest event is named, in whatever order the heads come.
+    pub fn head(&mut self, stored: &StoredHead<'_>) {
+        self.chains.head(stored);
+    }
+
+    /// Ends the check.
     ///
     /// # Errors
     /// As [`Verifier::event`].
-    pub fn purged(
-        &mut self,
-        sequence: u64,
-        correlation_id: &str,
-        leaf: Hash,
-    ) -> Result<(), Broken> {
-        self.in_order(sequence)?;
-        let purged = self.purged.entry(correlation_id.into()).or_default();
-        // A head is there when an event of the correlation was, or a tombstone of an earlier
-        // purge; only the latter ends with what is known to be purged.
-        let head = self.heads.get(correlation_id);
-        if head.is_some_and(|head| head.sequence != purged.last_sequence) {
-            return Err(Broken { sequence, wrong: Wrong::PartialPurge });
-        }
-        purged.add(sequence, leaf);
-        if let Some(head) = self.heads.get_mut(correlation_id) {
-            head.sequence = sequence;
-        }
-        self.append(leaf)
-    }
-
-    /// Ends the check with the stored heads: correlation, sequence, content hash.
-    ///
-    /// # Errors
-    /// As [`Verifier::event`].
-    pub fn finish<'a>(
-        self,
-        stored: impl IntoIterator<Item = (&'a str, u64, Hash)>,
-    ) -> Result<Report, Broken> {
+    pub fn finish(mut self) -> Result<Report, Broken> {
         let sequence = self.tree.size();
-        let missing = Broken { sequence: sequence + 1, wrong: Wrong::Missing };
         if self.next_signed.is_some() {
-            return Err(missing);
+            return Err(Broken { sequence: sequence + 1, wrong: Wrong::Missing });
         }
-        let untold = self.purged.values().filter(|purged| purged.covered < purged.last_sequence);
-        if let Some(first) = untold.map(|purged| purged.last_sequence).min() {
+        if let Some(first) = self.chains.without_tombstone() {
             return Err(Broken { sequence: first, wrong: Wrong::NoTombstone });
         }
-        let mut differing = None::<u64>;
-        let mut count = 0_usize;
-        for (correlation, at, hash) in stored {
-            count += 1;
-            let known = self.heads.get(correlation);
-            if known == Some(&Head { sequence: at, hash }) {
-                continue;
-            }
-            // A head beyond the last event means that the end is gone.
-            if at > sequence {
-                return Err(missing);
-            }
-            let first = known.map_or(at, |head| head.sequence);
-            differing = Some(differing.map_or(first, |other| other.min(first)));
+        if let Some((sequence, wrong)) = self.chains.finish(sequence) {
+            return Err(Broken { sequence, wrong });
         }
-        if let Some(sequence) = differing {
-            return Err(Broken { sequence, wrong: Wrong::CorrelationHead });
-        }
-        if count != self.heads.len() {
-            return Err(Broken { sequence, wrong: Wrong::CorrelationHead });
-        }
-        let heads = self.heads.iter().map(|(correlation, head)| (correlation.as_ref(), head.hash));
         Ok(Report {
             events: self.events,
             purged: sequence - self.events,
-            correlations: u64::try_from(self.heads.len()).unwrap_or(u64::MAX),
+            correlations: u64::try_from(self.chains.count()).unwrap_or(u64::MAX),
             sequence,
             root: self.tree.root(),
-            head_v1: head_v1(heads),
+            head_v1: self.chains.head_v1(),
             signed_through: self.signed_through,
         })
+    }
+
+    /// The last sequence that was checked.
+    #[must_use]
+    pub const fn sequence(&self) -> u64 {
+        self.tree.size()
+    }
+
+    /// Checks an event that is there; its leaf.
+    fn written(&mut self, row: &Row<'_>, json: &str) -> Result<Hash, Wrong> {
+        let stored: Stored<'_> = serde_json::from_str(json).map_err(|_| Wrong::Unreadable)?;
+        if let Some(column) = stored.differing_column(row) {
+            return Err(Wrong::Column(column));
+        }
+        if stored.host_id != self.host_id.as_str() {
+            return Err(Wrong::Host);
+        }
+        let hash = stored.check(row, json, &mut self.buffers)?;
+        let link = Link {
+            head: Head { sequence: row.sequence, hash },
+            prev_hash: stored.prev_hash()?,
+            starts: row.event_type == EventType::ExecutionStarted.as_str(),
+        };
+        self.chains.event(row.correlation_id, link, || stored.subject_id())?;
+        if row.event_type == EventType::EvidencePurged.as_str() {
+            self.tombstone(stored.payload.get())?;
+        }
+        self.events += 1;
+        Ok(leaf_of(row.correlation_id, &hash))
+    }
+
+    /// Checks what is left of a purged event; its leaf.
+    fn purged(&mut self, row: &Row<'_>) -> Result<Hash, Wrong> {
+        for (name, text) in [
+            ("event_type", row.event_type),
+            ("invocation_id", row.invocation_id),
+            ("capability_id", row.capability_id),
+        ] {
+            if !text.is_empty() {
+                return Err(Wrong::Column(name));
+            }
+        }
+        let hash = row.content_hash.parse().map_err(|_| Wrong::Column("content_hash"))?;
+        let leaf = leaf_of(row.correlation_id, &hash);
+        self.chains.purged(row.correlation_id, row.sequence, leaf)?;
+        Ok(leaf)
     }
 
     fn in_order(&self, sequence: u64) -> Result<(), Broken> {
@@ -298,9 +294,13 @@ impl Verifier {
         }
     }
 
-    fn append(&mut self, leaf: Hash) -> Result<(), Broken> {
-        self.tree.append(leaf, |_, _| {});
-        self.check_signed()
+    /// Appends the leaf and compares the stored subtrees that it completes.
+    fn append(&mut self, leaf: Hash, stored: &[u8]) -> Result<(), Wrong> {
+        let mut left = Some(stored);
+        self.tree.append(leaf, |_, hash| {
+            left = left.and_then(|stored| stored.strip_prefix(hash.as_bytes()));
+        });
+        if left == Some(&[]) { Ok(()) } else { Err(Wrong::Tree) }
     }
 
     /// Compares the tree with every signed head of its size.
@@ -322,17 +322,7 @@ impl Verifier {
             purged: Tombstone,
         }
         let payload: Payload = serde_json::from_str(payload).map_err(|_| Wrong::Tombstone)?;
-        let tombstone = payload.purged;
-        let purged = self.purged.get_mut(tombstone.correlation_id.as_str());
-        let purged = purged.filter(|purged| purged.matches(&tombstone)).ok_or(Wrong::Tombstone)?;
-        let head = self.heads.get(tombstone.correlation_id.as_str());
-        if head.is_some_and(|head| head.sequence != purged.last_sequence) {
-            return Err(Wrong::Tombstone);
-        }
-        purged.covered = tombstone.last_sequence;
-        let head = Head { sequence: tombstone.last_sequence, hash: tombstone.head_hash };
-        self.heads.insert(tombstone.correlation_id.into(), head);
-        Ok(())
+        self.chains.tombstone(payload.purged)
     }
 }
 

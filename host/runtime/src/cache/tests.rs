@@ -1,4 +1,4 @@
-use std::os::unix::fs::symlink;
+use std::{io::Read, os::unix::fs::symlink};
 
 use super::*;
 
@@ -17,7 +17,7 @@ impl Fixture {
         let component = Digest::of(b"component");
         let fingerprint = engine::code_fingerprint(&engine::compiling().unwrap());
         let path = folder.path().join(file_name(&component, &fingerprint));
-        cache.put(&component, &vec![3; CHUNK_BYTES + 17]).unwrap();
+        cache.put(&component, &vec![3; SHARED_BYTES_MIN + 17]).unwrap();
         Self { _folder: folder, cache, component, fingerprint, path }
     }
 
@@ -40,7 +40,7 @@ fn what_was_put_opens_at_its_start_and_nothing_else_is_left() {
 fn every_changed_byte_is_found() {
     let fixture = Fixture::new();
     let whole = std::fs::read(&fixture.path).unwrap();
-    for place in [0, 1, CHUNK_BYTES, whole.len() - TAG_BYTES - 1, whole.len() - 1] {
+    for place in [0, 1, SHARED_BYTES_MIN, whole.len() - TAG_BYTES - 1, whole.len() - 1] {
         let mut changed = whole.clone();
         changed[place] ^= 1;
         std::fs::write(&fixture.path, changed).unwrap();

@@ -13,17 +13,21 @@ use crate::evidence::{
     hash::Hash,
 };
 
-/// One row of the store: the record, and what columns repeat of it.
+/// One row of the store: the record, and what columns and the tree repeat of it. A column without
+/// a value is an empty text.
 #[derive(Debug, Clone, Copy)]
 #[expect(missing_docs, reason = "each field is the column of that name")]
 pub struct Row<'a> {
     pub sequence: u64,
-    pub json: &'a str,
+    /// The record; none when it was purged.
+    pub json: Option<&'a str>,
     pub event_type: &'a str,
     pub invocation_id: &'a str,
     pub capability_id: &'a str,
     pub correlation_id: &'a str,
     pub content_hash: &'a str,
+    /// The hashes of the subtrees that the event completes, its own leaf first.
+    pub subtrees: &'a [u8],
 }
 
 /// Texts that are used again from row to row.
@@ -57,7 +61,7 @@ pub(super) struct Stored<'a> {
     outcome: Option<&'a str>,
     pub(super) payload: &'a RawValue,
     payload_commitment: &'a str,
-    pub(super) prev_hash: Option<&'a str>,
+    prev_hash: Option<&'a str>,
     redacted: bool,
     sequence: u64,
     subject: &'a RawValue,
@@ -77,7 +81,12 @@ impl Stored<'_> {
     }
 
     /// Checks the text against itself and its hashes; the content hash when all of it fits.
-    pub(super) fn check(&self, row: &Row<'_>, buffers: &mut Buffers) -> Result<Hash, Wrong> {
+    pub(super) fn check(
+        &self,
+        row: &Row<'_>,
+        json: &str,
+        buffers: &mut Buffers,
+    ) -> Result<Hash, Wrong> {
         let Buffers { sequence, bound, text } = buffers;
         for buffer in [&mut *sequence, &mut *bound, &mut *text] {
             buffer.clear();
@@ -104,8 +113,7 @@ impl Stored<'_> {
         if self.bound()? != *bound {
             return Err(Wrong::Copy);
         }
-        let prev_hash = self.prev_hash.map(str::parse::<Hash>).transpose();
-        let prev_hash = prev_hash.map_err(|_| Wrong::Spelling)?;
+        let prev_hash = self.prev_hash()?;
         let stable = Stable {
             capability_id: self.capability_id,
             correlation_id: row.correlation_id,
@@ -125,10 +133,27 @@ impl Stored<'_> {
         }
         text.clear();
         write_event(&stable, fragments, payload, &content_hash, text);
-        if !self.redacted || self.hash_scheme != HASH_SCHEME || text != row.json {
+        if !self.redacted || self.hash_scheme != HASH_SCHEME || text != json {
             return Err(Wrong::Spelling);
         }
         Ok(content_hash)
+    }
+
+    /// The hash of the event before it in its correlation.
+    pub(super) fn prev_hash(&self) -> Result<Option<Hash>, Wrong> {
+        self.prev_hash.map(str::parse).transpose().map_err(|_| Wrong::Spelling)
+    }
+
+    /// Who calls.
+    pub(super) fn subject_id(&self) -> Result<Cow<'_, str>, Wrong> {
+        #[derive(Deserialize)]
+        struct Subject<'a> {
+            #[serde(borrow)]
+            id: Cow<'a, str>,
+        }
+        let subject: Subject<'_> =
+            serde_json::from_str(self.subject.get()).map_err(|_| Wrong::Unreadable)?;
+        Ok(subject.id)
     }
 
     fn correlation_id(&self) -> Result<Cow<'_, str>, Wrong> {

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::evidence::{
     event::Stamp,
-    fixture::{OwnedRow, Store, call, head, host_id, signer, stamp, subject},
+    fixture::{OwnedHead, OwnedRow, Store, call, head, host_id, signer, stamp, subject},
     lifecycle, merkle,
 };
 
@@ -13,8 +13,10 @@ fn verify(store: &Store) -> Result<Report, Broken> {
     for row in &store.rows {
         verifier.event(&row.row())?;
     }
-    verifier
-        .finish(store.heads.iter().map(|(id, (sequence, hash))| (id.as_str(), *sequence, *hash)))
+    for (correlation, head) in &store.heads {
+        verifier.head(&head.head(correlation));
+    }
+    verifier.finish()
 }
 
 fn first_wrong(store: &Store) -> u64 {
@@ -29,8 +31,8 @@ fn a_sound_store_is_reported_with_its_heads() {
     assert_eq!(report.correlations, 8);
     assert_eq!(report.root, store.root);
     assert_eq!(report.signed_through, 200);
-    let heads = store.heads.iter().map(|(id, (_, hash))| (id.as_str(), *hash));
-    assert_eq!(report.head_v1, head_v1(heads));
+    let heads = store.heads.iter().map(|(id, head)| (id.as_str(), head.hash.parse().unwrap()));
+    assert_eq!(report.head_v1, merkle::head_v1(heads));
     let empty = Store::sealed(Vec::new());
     assert_eq!(verify(&empty).unwrap().sequence, 0);
 }
@@ -128,16 +130,16 @@ fn a_change_made_in_column_and_record_alike_is_found_by_the_hashes() {
 #[test]
 fn an_event_that_begins_its_chain_anew_is_found() {
     let mut sealer = crate::evidence::chain::Sealer::default();
-    let mut rows = Vec::new();
+    let mut store = Store::of(2);
+    store.rows.clear();
+    store.signed.clear();
     for draft in call(1, "work") {
         let mut group = sealer.group();
         group.seal(draft, None).unwrap();
-        rows.extend(group.events().iter().map(OwnedRow::of));
+        let subtrees = group.nodes().iter().flat_map(|(_, hash)| *hash.as_bytes()).collect();
+        store.rows.push(OwnedRow::of(&group.events()[0], subtrees));
         assert!(sealer.commit(group));
     }
-    let mut store = Store::of(2);
-    store.rows = rows;
-    store.signed.clear();
     assert_eq!(verify(&store).unwrap_err(), Broken { sequence: 2, wrong: Wrong::Chain });
 }
 
@@ -189,18 +191,75 @@ fn what_is_put_in_another_order_is_found() {
 
 #[test]
 fn stored_heads_are_compared() {
+    let changes: [(fn(&mut OwnedHead), Wrong); 8] = [
+        (|head| head.hash = Hash::of(b"other").to_string(), Wrong::CorrelationHead),
+        (|head| head.hash = head.hash.to_uppercase(), Wrong::CorrelationHead),
+        (|head| head.sequence = head.sequence.map(|at| at - 1), Wrong::CorrelationHead),
+        (|head| head.sequence = None, Wrong::CorrelationHead),
+        (|head| head.owner.push('x'), Wrong::CorrelationOwner),
+        (|head| head.starts = head.starts.map(|starts| starts + 1), Wrong::CorrelationStarts),
+        (
+            |head| head.starts = head.starts.map(|starts| starts.wrapping_sub(1)),
+            Wrong::CorrelationStarts,
+        ),
+        (|head| head.starts = None, Wrong::CorrelationStarts),
+    ];
     let store = Store::of(60);
-    for (id, (sequence, _)) in &store.heads {
+    for (id, head) in &store.heads {
+        let at = head.sequence.unwrap();
+        for (change, wrong) in &changes {
+            let mut changed = store.clone();
+            change(changed.heads.get_mut(id).unwrap());
+            let expected = Broken { sequence: at, wrong: wrong.clone() };
+            assert_eq!(verify(&changed).unwrap_err(), expected, "{id}");
+        }
         let mut changed = store.clone();
-        changed.heads.insert(id.clone(), (*sequence, Hash::of(b"other")));
-        let expected = Broken { sequence: *sequence, wrong: Wrong::CorrelationHead };
-        assert_eq!(verify(&changed).unwrap_err(), expected);
         changed.heads.remove(id);
-        assert_eq!(verify(&changed).unwrap_err().wrong, Wrong::CorrelationHead);
+        let expected = Broken { sequence: at, wrong: Wrong::CorrelationHead };
+        assert_eq!(verify(&changed).unwrap_err(), expected, "{id}");
     }
     let mut more = store.clone();
-    more.heads.insert("unknown".to_owned(), (5, Hash::of(b"x")));
+    let unknown = OwnedHead { sequence: Some(5), ..store.heads.values().next().unwrap().clone() };
+    more.heads.insert("unknown".to_owned(), unknown);
     assert_eq!(verify(&more).unwrap_err(), Broken { sequence: 5, wrong: Wrong::CorrelationHead });
+}
+
+#[test]
+fn an_owner_whose_name_the_record_cuts_is_compared_as_far_as_it_stands_there() {
+    let mut drafts = call(1, "work");
+    for draft in &mut drafts {
+        let mut context = (*draft.context).clone();
+        context.subject.id = format!("local:{}", "é".repeat(5_000));
+        draft.context = std::sync::Arc::new(context);
+    }
+    let mut store = Store::sealed(drafts);
+    verify(&store).unwrap();
+    store.heads.get_mut("work").unwrap().owner.replace_range(..5, "other");
+    assert_eq!(verify(&store).unwrap_err().wrong, Wrong::CorrelationOwner);
+}
+
+#[test]
+fn every_byte_of_every_stored_subtree_is_covered() {
+    let store = Store::of(40);
+    let mut verifier = Verifier::new(host_id(), Vec::new(), &signer().public_key()).unwrap();
+    for row in &store.rows {
+        let mut changes: Vec<Vec<u8>> = (0..row.subtrees.len())
+            .map(|at| {
+                let mut subtrees = row.subtrees.clone();
+                subtrees[at] ^= 1;
+                subtrees
+            })
+            .collect();
+        changes.push(row.subtrees[1..].to_vec());
+        changes.push(row.subtrees[..row.subtrees.len() - 32].to_vec());
+        changes.push([&row.subtrees[..], &[0]].concat());
+        for subtrees in changes {
+            let changed = OwnedRow { subtrees, ..row.clone() };
+            let found = verifier.clone().event(&changed.row()).unwrap_err();
+            assert_eq!(found, Broken { sequence: row.sequence, wrong: Wrong::Tree });
+        }
+        verifier.event(&row.row()).unwrap();
+    }
 }
 
 #[test]
@@ -230,23 +289,17 @@ fn a_head_that_is_not_genuine_is_refused() {
     assert_eq!(verify(&later).unwrap_err(), Broken { sequence: 13, wrong: Wrong::Missing });
 }
 
-/// A store whose correlation `gone` was purged, with the leaves that stay.
-struct PurgedStore {
-    store: Store,
-    leaves: Vec<(u64, Hash)>,
-}
-
-fn purged_store(change: impl Fn(&mut Tombstone)) -> PurgedStore {
+/// A store whose correlation `gone` was purged and went on.
+fn purged_store(change: impl Fn(&mut Tombstone)) -> Store {
     let before = [call(1, "gone"), call(2, "stays"), call(4, "gone")].concat();
     let whole = Store::sealed(before.clone());
     let gone: Vec<_> =
         whole.events.iter().filter(|e| e.correlation_id.as_str() == "gone").collect();
-    let leaves: Vec<(u64, Hash)> = gone
+    let leaves = gone
         .iter()
-        .map(|event| (event.sequence, merkle::leaf(&event.correlation_id, &event.content_hash)))
-        .collect();
+        .map(|event| (event.sequence, merkle::leaf(&event.correlation_id, &event.content_hash)));
     let head_hash = gone.last().unwrap().content_hash;
-    let mut tombstone = Tombstone::of("gone", leaves.clone(), head_hash).unwrap();
+    let mut tombstone = Tombstone::of("gone", leaves, head_hash).unwrap();
     change(&mut tombstone);
     let stamp: Stamp = stamp(99);
     let act = "purge".parse().unwrap();
@@ -255,31 +308,51 @@ fn purged_store(change: impl Fn(&mut Tombstone)) -> PurgedStore {
         lifecycle::event(&host_id(), act, subject(), stamp, kind, tombstone.facts()).unwrap();
     let after = call(5, "gone");
     let mut store = Store::sealed([before, vec![draft], after].concat());
-    store.rows.retain(|row| !leaves.iter().any(|(sequence, _)| *sequence == row.sequence));
-    PurgedStore { store, leaves }
-}
-
-fn verify_purged(purged: &PurgedStore) -> Result<Report, Broken> {
-    let key = signer().public_key();
-    let mut verifier = Verifier::new(host_id(), purged.store.signed.clone(), &key)?;
-    let mut rows: Vec<(u64, Option<&OwnedRow>, Option<Hash>)> =
-        purged.store.rows.iter().map(|row| (row.sequence, Some(row), None)).collect();
-    rows.extend(purged.leaves.iter().map(|(sequence, leaf)| (*sequence, None, Some(*leaf))));
-    rows.sort_by_key(|(sequence, ..)| *sequence);
-    for (sequence, row, leaf) in rows {
-        match (row, leaf) {
-            (Some(row), _) => verifier.event(&row.row())?,
-            (None, leaf) => verifier.purged(sequence, "gone", leaf.unwrap())?,
-        }
+    for event in gone {
+        let index = usize::try_from(event.sequence).unwrap() - 1;
+        store.rows[index].purge();
     }
-    let heads = &purged.store.heads;
-    verifier.finish(heads.iter().map(|(id, (sequence, hash))| (id.as_str(), *sequence, *hash)))
+    store
 }
 
 #[test]
-fn a_purged_correlation_leaves_leaves_and_a_tombstone_and_can_go_on() {
-    let report = verify_purged(&purged_store(|_| {})).unwrap();
+fn a_purged_correlation_leaves_hashes_and_a_tombstone_and_can_go_on() {
+    let report = verify(&purged_store(|_| {})).unwrap();
     assert_eq!((report.events, report.purged, report.sequence), (5, 4, 9));
+}
+
+#[test]
+fn what_a_purge_leaves_is_compared() {
+    let store = purged_store(|_| {});
+    let purged = |change: fn(&mut OwnedRow)| {
+        let mut store = store.clone();
+        change(&mut store.rows[0]);
+        verify(&store).unwrap_err()
+    };
+    let wrong = |wrong| Broken { sequence: 1, wrong };
+    let other = |row: &mut OwnedRow| drop(row.columns.insert("correlation_id", Some("x".into())));
+    assert_eq!(purged(other), wrong(Wrong::Tree));
+    let hash = |row: &mut OwnedRow| {
+        row.columns.insert("content_hash", Some(Hash::of(b"x").to_string()));
+    };
+    assert_eq!(purged(hash), wrong(Wrong::Tree));
+    let no_hash = |row: &mut OwnedRow| drop(row.columns.insert("content_hash", None));
+    assert_eq!(purged(no_hash), wrong(Wrong::Column("content_hash")));
+    let again =
+        |row: &mut OwnedRow| drop(row.columns.insert("event_type", Some("key_rotated".into())));
+    assert_eq!(purged(again), wrong(Wrong::Column("event_type")));
+    assert_eq!(purged(|row| row.subtrees[0] ^= 1), wrong(Wrong::Tree));
+}
+
+#[test]
+fn of_a_purged_correlation_the_calls_that_are_gone_may_be_counted_but_no_more() {
+    let mut store = purged_store(|_| {});
+    let head = store.heads["gone"].clone();
+    assert_eq!(head.starts, Some(3));
+    for (starts, sound) in [(0, false), (1, true), (5, true), (6, false)] {
+        store.heads.insert("gone".to_owned(), OwnedHead { starts: Some(starts), ..head.clone() });
+        assert_eq!(verify(&store).is_ok(), sound, "{starts}");
+    }
 }
 
 #[test]
@@ -292,7 +365,7 @@ fn a_tombstone_that_does_not_fit_is_found() {
         |tombstone| tombstone.correlation_id = "stays".to_owned(),
     ];
     for change in changes {
-        let found = verify_purged(&purged_store(change)).unwrap_err();
+        let found = verify(&purged_store(change)).unwrap_err();
         assert_eq!(found, Broken { sequence: 7, wrong: Wrong::Tombstone });
     }
 }
@@ -300,22 +373,14 @@ fn a_tombstone_that_does_not_fit_is_found() {
 #[test]
 fn a_purge_without_tombstone_or_of_a_part_is_found() {
     let store = Store::sealed([call(2, "stays"), call(4, "gone")].concat());
-    let leaf = |index: usize| {
-        let event = &store.events[index];
-        merkle::leaf(&event.correlation_id, &event.content_hash)
+    let purged = |from: usize, to: usize| {
+        let mut store = store.clone();
+        store.rows[from..to].iter_mut().for_each(OwnedRow::purge);
+        verify(&store).unwrap_err()
     };
-    let mut silent = PurgedStore { store: store.clone(), leaves: vec![(3, leaf(2)), (4, leaf(3))] };
-    silent.store.rows.truncate(2);
-    assert_eq!(verify_purged(&silent).unwrap_err().wrong, Wrong::NoTombstone);
-    let mut part = PurgedStore { store: store.clone(), leaves: vec![(4, leaf(3))] };
-    part.store.rows.truncate(3);
-    assert_eq!(
-        verify_purged(&part).unwrap_err(),
-        Broken { sequence: 4, wrong: Wrong::PartialPurge }
-    );
-    let mut begin = PurgedStore { store: store.clone(), leaves: vec![(3, leaf(2))] };
-    begin.store.rows.remove(2);
-    assert_eq!(verify_purged(&begin).unwrap_err(), Broken { sequence: 4, wrong: Wrong::Chain });
+    assert_eq!(purged(2, 4), Broken { sequence: 4, wrong: Wrong::NoTombstone });
+    assert_eq!(purged(3, 4), Broken { sequence: 4, wrong: Wrong::PartialPurge });
+    assert_eq!(purged(2, 3), Broken { sequence: 4, wrong: Wrong::Chain });
 }
 
 proptest! {
