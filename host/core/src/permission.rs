@@ -37,8 +37,8 @@ pub mod glob;
 mod parse;
 mod size;
 
-pub(crate) use call::same_name;
-pub use call::{ARGUMENTS_MAX, CallRule};
+pub use call::{ARGUMENTS_MAX, CallRule, CallRules};
+pub(crate) use call::{covers_id, same_name};
 pub use size::parse_size;
 
 pub(crate) use size::format_size;

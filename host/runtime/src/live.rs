@@ -16,7 +16,7 @@ use std::{
 
 use meshhost_core::{
     grant::{EffectiveGrants, FolderGrant, executes_for_others, may_hold_executed},
-    permission::FolderMode,
+    permission::{CallRules, FolderMode},
 };
 use rustix::{
     fs::{Mode, OFlags},
@@ -157,6 +157,8 @@ pub(crate) struct Rules {
     pub(crate) folders: Vec<Arc<Folder>>,
     /// Everything as granted.
     pub(crate) grants: EffectiveGrants,
+    /// The capabilities that may be called, in order.
+    pub(crate) calls: CallRules,
 }
 
 /// The grants of one plugin, live.
@@ -217,7 +219,8 @@ fn open_rules(
             }
         }
     }
-    (Rules { folders, grants: grants.clone() }, left_out)
+    let calls = CallRules::new(&grants.calls);
+    (Rules { folders, grants: grants.clone(), calls }, left_out)
 }
 
 #[cfg(test)]
