@@ -15,7 +15,7 @@ use std::{
 };
 
 use meshhost_core::{
-    grant::{EffectiveGrants, FolderGrant, executes_for_others, may_hold_executed},
+    grant::{EffectiveGrants, FolderGrant, may_hold_executed, needed_to_change},
     permission::{CallRules, FolderMode},
 };
 use rustix::{
@@ -108,16 +108,15 @@ impl Folder {
         self.excluded.contains(&identity)
     }
 
-    /// Whether writing leaves this path out: it is one through which others execute, and the
-    /// grant does not include those. The path is the real one below the folder.
-    pub(crate) fn leaves_out(&self, path: &[String]) -> bool {
-        self.mode() == FolderMode::Rw && executes_for_others(self.components(path))
+    /// The least mode that a change of this path needs. The path is the real one below the folder.
+    pub(crate) fn needed_to_change(&self, path: &[String]) -> FolderMode {
+        needed_to_change(self.components(path))
     }
 
-    /// Whether a directory that is moved to or from this path may bring such a path along.
-    pub(crate) fn leaves_out_what_is_moved_to(&self, path: &[String]) -> bool {
-        self.leaves_out(path)
-            || (self.mode() == FolderMode::Rw && may_hold_executed(self.components(path)))
+    /// Whether a directory that is moved to or from this path may bring along names through which
+    /// others execute.
+    pub(crate) fn may_hold_executed(&self, path: &[String]) -> bool {
+        may_hold_executed(self.components(path))
     }
 
     fn components<'a>(&'a self, path: &'a [String]) -> impl Iterator<Item = &'a str> + Clone {
