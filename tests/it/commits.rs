@@ -134,8 +134,8 @@ fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 fn a_hostile_component_reaches_nothing_else_with_the_right_to_commit() {
     let home = Home::new();
     let made = generated(&home);
-    let options = [&format!("--grant=fs:git={}", made.display()), "--grant=stdout=1KiB"];
-    home.install(&guest("command"), &options);
+    let grant = format!("fs:git={}", made.display());
+    home.install(&guest("command"), &["--grant", &grant, "--grant", "stdout=1KiB"]);
     let run = |words: &[&str]| {
         let words = words.iter().map(|word| {
             let is_path = word.starts_with(".git") || *word == "two.txt";

@@ -98,7 +98,7 @@ async fn no_rename_brings_anything_elsewhere() {
         (".git/objects/tree", ".git/refs/heads/tree"),
         (".git/objects/ab/one", ".git/config"),
         (".git/objects/ab/one", ".git/HEAD"),
-        (".git/objects/ab/one", ".git/refs/heads/x/HEAD"),
+        (".git/objects/ab/one", ".git/refs/heads/HEAD"),
         (".git/objects/ab/one", "file"),
         (".git/objects/link", ".git/logs/HEAD"),
         ("file", ".git/objects/ab/file"),
