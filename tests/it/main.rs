@@ -10,6 +10,7 @@
 
 mod bad_input;
 mod cli;
+mod commits;
 mod components;
 mod evidence;
 mod install;

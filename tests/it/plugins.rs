@@ -162,7 +162,7 @@ fn names_through_which_others_execute_are_left_out_of_writing() {
 }
 
 /// Runs the git program in `folder`, without the settings of this machine.
-fn git(folder: &Path, words: &[&str]) -> String {
+pub(crate) fn git(folder: &Path, words: &[&str]) -> String {
     let who = ["-c", "user.name=A U Thor", "-c", "user.email=author@example.org"];
     let mut git = Command::new("git");
     git.current_dir(folder)
@@ -177,7 +177,7 @@ fn git(folder: &Path, words: &[&str]) -> String {
 }
 
 /// A repository with a merge, a rename, a tag, packed references and an unusual name.
-fn generated(home: &Home) -> std::path::PathBuf {
+pub(crate) fn generated(home: &Home) -> std::path::PathBuf {
     let folder = home.work().join("made");
     fs::create_dir(&folder).expect("a folder");
     git(&folder, &["init", "-q"]);
@@ -295,32 +295,6 @@ fn git_agrees_with_the_git_program() {
     home.run(["call", "git.log", &path]).expect(0);
     home.run(["audit", "verify"]).expect(0);
     node.stop_well();
-}
-
-#[test]
-fn git_commits_where_it_may() {
-    let home = Home::new();
-    let made = generated(&home);
-    let path = format!("path={}", made.display());
-    fs::write(made.join("two.txt"), "changed\n").expect("a file");
-    let commit = |branch: &str| {
-        let branch = format!("branch={branch}");
-        let words = ["call", "git.commit", &path, &branch, "message=from a plugin"];
-        let rest = ["files=two.txt", "author_name=P", "author_email=p@example.org"];
-        home.run_json([&words[..], &rest].concat())
-    };
-    home.install(&guest("git"), &["--grant", &format!("fs:ro={}", made.display())]);
-    let denied = commit("plugin-work");
-    assert_eq!(denied.code, Exit::PluginFailure as i32, "{}", denied.stdout);
-    home.run(["plugin", "grant", "git", &format!("fs:rw={}", made.display())]).expect(0);
-    let done = commit("plugin-work").expect(0).json();
-    assert_eq!(git(&made, &["show", "plugin-work:two.txt"]), "changed\n");
-    assert_eq!(git(&made, &["log", "-1", "--format=%s", "plugin-work"]).trim(), "from a plugin");
-    assert!(done["data"].to_string().contains(git(&made, &["rev-parse", "plugin-work"]).trim()));
-    let protected = commit("main").json();
-    assert_eq!(protected["error"]["details"]["tag"], "protected-branch", "{protected}");
-    git(&made, &["fsck", "--strict"]);
-    home.run(["audit", "verify"]).expect(0);
 }
 
 #[test]

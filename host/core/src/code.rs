@@ -156,8 +156,8 @@ codes! {
         "The message shows file, line and a hint.";
     GrantInvalid = "MH0204" "grant-invalid" Usage "dev.meshhost.grant_invalid" false:
         "the permission is not written as one",
-        "Permissions are written fs:ro=PATH, fs:rw=PATH, net=https://HOST[:PORT][/PATH], env=NAME, \
-         clock, random, kv=SIZE, call=CAPABILITY, stdout=SIZE, log=SIZE.";
+        "Permissions are written fs:ro=PATH, fs:git=PATH, fs:rw=PATH, net=https://HOST[:PORT][/PATH], \
+         env=NAME, clock, random, kv=SIZE, call=CAPABILITY, stdout=SIZE, log=SIZE.";
     GrantRefused = "MH0205" "grant-refused" Denied "dev.meshhost.grant_refused" false:
         "this grant cannot be given",
         "The folder holds or lies in the node's own data, the permission is above the node's ceiling, \

@@ -12,7 +12,7 @@
 //! deadline_ms = 30_000
 //!
 //! [ceiling]                                # no plugin gets more
-//! folders = "rw"                           # none, ro, rw, rw+exec
+//! folders = "rw"                           # none, ro, git, rw, rw+exec
 //! network = true
 //! key_value_bytes = 67_108_864
 //!
@@ -182,6 +182,8 @@ enum RawFolders {
     None,
     #[serde(rename = "ro")]
     Ro,
+    #[serde(rename = "git")]
+    Git,
     #[serde(rename = "rw")]
     Rw,
     #[serde(rename = "rw+exec")]
@@ -294,6 +296,7 @@ impl Reader<'_> {
                 None => default.folders,
                 Some(RawFolders::None) => None,
                 Some(RawFolders::Ro) => Some(FolderMode::Ro),
+                Some(RawFolders::Git) => Some(FolderMode::Git),
                 Some(RawFolders::Rw) => Some(FolderMode::Rw),
                 Some(RawFolders::RwExec) => Some(FolderMode::RwExec),
             },

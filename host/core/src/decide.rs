@@ -1,6 +1,6 @@
 //! Decides what a plugin tries during a call, on values that were compiled when it was granted.
-//! Each function answers with the rule that allows it, or with a [`Denied`] that says which
-//! permission would. Nothing is allocated unless the answer is no.
+//! Each function answers that it is allowed, with the rule where that matters, or with a [`Denied`]
+//! that says which permission would. Nothing is allocated unless the answer is no.
 //!
 //! Deliberately absent: files. Folders are opened when they are granted, and what lies outside
 //! them cannot be named; see [`crate::grant::executes_for_others`] for what is left out inside.
@@ -13,7 +13,7 @@ use crate::{
     diagnostic::printable,
     network::{AddressClass, AddressRange, Host, HostPattern, NetworkRule, Request, Scheme},
     outcome::DeniedAccess,
-    permission::{CallRule, Permission},
+    permission::{CallRules, Permission},
 };
 
 /// Longest target that is written down, in characters.
@@ -128,16 +128,13 @@ pub fn address(address: IpAddr, rule: &NetworkRule, ranges: &[AddressRange]) -> 
 ///
 /// # Errors
 /// When no rule allows it.
-pub fn call<'rules>(
-    rules: &'rules [CallRule],
-    capability: &str,
-    input: &Value,
-) -> Result<&'rules CallRule, Denied> {
-    rules.iter().find(|rule| rule.allows(capability, input)).ok_or_else(|| {
-        match format!("call={capability}").parse::<Permission>() {
-            Ok(permission) => Denied::needs(&permission, capability),
-            Err(_) => Denied::always(capability),
-        }
+pub fn call(rules: &CallRules, capability: &str, input: &Value) -> Result<(), Denied> {
+    if rules.allow(capability, input) {
+        return Ok(());
+    }
+    Err(match format!("call={capability}").parse::<Permission>() {
+        Ok(permission) => Denied::needs(&permission, capability),
+        Err(_) => Denied::always(capability),
     })
 }
 

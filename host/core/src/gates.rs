@@ -26,7 +26,7 @@ use crate::{
     invocation::{Invocation, Mode},
     limits::Limits,
     outcome::Refusal,
-    permission::CallRule,
+    permission::{CallRule, covers_id},
     permit::Permit,
 };
 
@@ -284,13 +284,11 @@ fn mode(invocation: &Invocation, provider: &Provider) -> Result<(), Refusal> {
 fn policy(invocation: &Invocation, provider: &Provider) -> Result<(), Refusal> {
     let capability = provider.capability.id.as_str();
     let scope = &invocation.scope;
-    let covered = scope.capabilities.iter().any(|pattern| covers(pattern, capability));
-    let passed_on = scope
-        .through
-        .iter()
-        .all(|rules| rules.iter().any(|rule: &CallRule| covers(&rule.capability, capability)));
-    if !covered || !passed_on {
-        let message = format!("this caller's scope does not contain {capability}");
+    let covered = scope.capabilities.iter().any(|pattern| covers_id(pattern, capability));
+    let passed_on =
+        |rules: &Vec<CallRule>| rules.iter().any(|rule| rule.allows(capability, &invocation.input));
+    if !covered || !scope.through.iter().all(passed_on) {
+        let message = format!("this caller's scope does not contain {capability} with this input");
         return Err(Refusal::new(Code::PolicyBlocked, message));
     }
     if provider.risk > scope.risk_ceiling {
@@ -302,21 +300,6 @@ fn policy(invocation: &Invocation, provider: &Provider) -> Result<(), Refusal> {
         return Err(Refusal::new(Code::PolicyBlocked, message));
     }
     Ok(())
-}
-
-/// Whether a capability pattern (an id, or a prefix followed by `*`) covers an id. `-` and `_`
-/// are the same in ids that come from WIT.
-#[must_use]
-pub fn covers(pattern: &str, capability: &str) -> bool {
-    let fold = |byte: u8| if byte == b'-' { b'_' } else { byte };
-    let same = |left: &str, right: &str| {
-        left.len() == right.len()
-            && left.bytes().map(fold).zip(right.bytes().map(fold)).all(|(a, b)| a == b)
-    };
-    match pattern.strip_suffix('*') {
-        Some(prefix) => capability.get(..prefix.len()).is_some_and(|start| same(prefix, start)),
-        None => same(pattern, capability),
-    }
 }
 
 fn budget(provider: &Provider, spent: Spent) -> Result<(), Refusal> {

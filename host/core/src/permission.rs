@@ -4,6 +4,7 @@
 //! | written | means |
 //! |---|---|
 //! | `fs:ro=~/notes`, `fs:rw=/data=~/notes`, `fs:rw+exec=PATH` | a folder, under its own or another name |
+//! | `fs:git=~/src/project` | a folder to read, and to commit in the git repositories there |
 //! | `net=https://api.example.org/v1` | requests to that host, port, path prefix |
 //! | `net=GET,HEAD https://*.example.org:8443` | with methods and a host pattern |
 //! | `net-range=10.0.0.0/8` | lets granted names resolve into a private range |
@@ -37,8 +38,8 @@ pub mod glob;
 mod parse;
 mod size;
 
-pub(crate) use call::same_name;
-pub use call::{ARGUMENTS_MAX, CallRule};
+pub use call::{ARGUMENTS_MAX, CallRule, CallRules};
+pub(crate) use call::{covers_id, same_name};
 pub use size::parse_size;
 
 pub(crate) use size::format_size;
@@ -52,12 +53,15 @@ pub const ENVIRONMENT_NAME_BYTES_MAX: usize = 128;
 /// Longest value of an environment variable in bytes.
 pub const ENVIRONMENT_VALUE_BYTES_MAX: usize = 4_096;
 
-/// What a folder may be used for.
+/// What a folder may be used for. In order: each includes the one before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum FolderMode {
     /// Read only.
     #[serde(rename = "ro")]
     Ro,
+    /// Read, and write what making commits writes below `.git`; nothing else.
+    #[serde(rename = "git")]
+    Git,
     /// Read and write, but not the names through which others execute.
     #[serde(rename = "rw")]
     Rw,
@@ -67,11 +71,12 @@ pub enum FolderMode {
 }
 
 impl FolderMode {
-    /// `ro`, `rw` or `rw+exec`.
+    /// `ro`, `git`, `rw` or `rw+exec`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Ro => "ro",
+            Self::Git => "git",
             Self::Rw => "rw",
             Self::RwExec => "rw+exec",
         }
@@ -179,7 +184,7 @@ impl Permission {
     #[must_use]
     pub fn risk(&self) -> Risk {
         match self {
-            Self::Folder { mode: FolderMode::Rw, .. } => Risk::Medium,
+            Self::Folder { mode: FolderMode::Git | FolderMode::Rw, .. } => Risk::Medium,
             Self::Folder { mode: FolderMode::RwExec, .. }
             | Self::Call(_)
             | Self::NetworkRange(_) => Risk::High,
@@ -198,7 +203,7 @@ impl Permission {
     /// Whether it writes files.
     #[must_use]
     pub const fn writes(&self) -> bool {
-        matches!(self, Self::Folder { mode: FolderMode::Rw | FolderMode::RwExec, .. })
+        matches!(self, Self::Folder { mode, .. } if !matches!(mode, FolderMode::Ro))
     }
 
     /// Whether it reaches the network.

@@ -15,8 +15,8 @@ use std::{
 };
 
 use meshhost_core::{
-    grant::{EffectiveGrants, FolderGrant, executes_for_others, may_hold_executed},
-    permission::FolderMode,
+    grant::{EffectiveGrants, FolderGrant, may_hold_executed, needed_to_change},
+    permission::{CallRules, FolderMode},
 };
 use rustix::{
     fs::{Mode, OFlags},
@@ -108,16 +108,15 @@ impl Folder {
         self.excluded.contains(&identity)
     }
 
-    /// Whether writing leaves this path out: it is one through which others execute, and the
-    /// grant does not include those. The path is the real one below the folder.
-    pub(crate) fn leaves_out(&self, path: &[String]) -> bool {
-        self.mode() == FolderMode::Rw && executes_for_others(self.components(path))
+    /// The least mode that a change of this path needs. The path is the real one below the folder.
+    pub(crate) fn needed_to_change(&self, path: &[String]) -> FolderMode {
+        needed_to_change(self.components(path))
     }
 
-    /// Whether a directory that is moved to or from this path may bring such a path along.
-    pub(crate) fn leaves_out_what_is_moved_to(&self, path: &[String]) -> bool {
-        self.leaves_out(path)
-            || (self.mode() == FolderMode::Rw && may_hold_executed(self.components(path)))
+    /// Whether a directory that is moved to or from this path may bring along names through which
+    /// others execute.
+    pub(crate) fn may_hold_executed(&self, path: &[String]) -> bool {
+        may_hold_executed(self.components(path))
     }
 
     fn components<'a>(&'a self, path: &'a [String]) -> impl Iterator<Item = &'a str> + Clone {
@@ -157,6 +156,8 @@ pub(crate) struct Rules {
     pub(crate) folders: Vec<Arc<Folder>>,
     /// Everything as granted.
     pub(crate) grants: EffectiveGrants,
+    /// The capabilities that may be called, in order.
+    pub(crate) calls: CallRules,
 }
 
 /// The grants of one plugin, live.
@@ -217,7 +218,8 @@ fn open_rules(
             }
         }
     }
-    (Rules { folders, grants: grants.clone() }, left_out)
+    let calls = CallRules::new(&grants.calls);
+    (Rules { folders, grants: grants.clone(), calls }, left_out)
 }
 
 #[cfg(test)]

@@ -61,9 +61,16 @@ pub(crate) fn commit(repo: &Repository, wanted: &Wanted<'_>) -> Result<CommitInf
         extra_headers: Vec::new(),
     };
     let id = repo.write_object(&info).map_err(write_failure)?.detach();
+    // Locked before the branch moves: where the index cannot follow, nothing is committed.
+    let checked_out = repo.head_name().map_err(fault)?.as_ref() == Some(&branch);
+    let lock = if checked_out {
+        Some(Lock::take(&repo.index_path()).map_err(write_failure)?)
+    } else {
+        None
+    };
     branch::advance(repo, &branch, id, (tip, exists), &info)?;
-    if repo.head_name().map_err(fault)?.as_ref() == Some(&branch) {
-        update_index(repo, &files)?;
+    if let Some(lock) = lock {
+        update_index(repo, &files, lock)?;
     }
     let commit = repo.find_commit(id).map_err(fault)?;
     Ok(describe::commit(id, &commit.decode().map_err(fault)?))
@@ -188,7 +195,7 @@ fn edited(repo: &Repository, tree: ObjectId, files: &[File]) -> Result<ObjectId,
 }
 
 /// Lets the index follow for the files, so that they are not seen as changed.
-fn update_index(repo: &Repository, files: &[File]) -> Result<(), Error> {
+fn update_index(repo: &Repository, files: &[File], lock: Lock) -> Result<(), Error> {
     let mut index = (**repo.index_or_empty().map_err(fault)?).clone();
     index.remove_entries(|_, path, _| files.iter().any(|file| file.path == path));
     for file in files {
@@ -203,7 +210,6 @@ fn update_index(repo: &Repository, files: &[File]) -> Result<(), Error> {
     }
     index.sort_entries();
     index.remove_tree();
-    let lock = Lock::take(&repo.index_path()).map_err(write_failure)?;
     let mut bytes = Vec::new();
     index.write_to(&mut bytes, gix::index::write::Options::default()).map_err(fault)?;
     lock.finish(&bytes).map_err(write_failure)

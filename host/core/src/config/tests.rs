@@ -49,6 +49,8 @@ component_bytes = 65_536
     assert_eq!(config.risk, RiskCeilings { user: Risk::Medium, plugin: Risk::Low });
     assert_eq!(config.compile.time_ms, 1_000);
     assert_eq!(parse("[ceiling]\nfolders = \"none\"").ceiling.folders, None);
+    let git = parse("[ceiling]\nfolders = \"git\"").ceiling.folders;
+    assert_eq!(git, Some(FolderMode::Git));
 }
 
 #[test]

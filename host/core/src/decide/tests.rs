@@ -1,17 +1,23 @@
+use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::permission::CallRule;
 
 fn rules(texts: &[&str]) -> Vec<NetworkRule> {
     texts.iter().map(|text| text.parse().unwrap()).collect()
 }
 
-fn calls(texts: &[&str]) -> Vec<CallRule> {
+fn call_rules(texts: &[&str]) -> Vec<CallRule> {
     let rule = |text: &&str| match format!("call={text}").parse().unwrap() {
         Permission::Call(rule) => rule,
         other => panic!("{other}"),
     };
     texts.iter().map(rule).collect()
+}
+
+fn calls(texts: &[&str]) -> CallRules {
+    CallRules::new(&call_rules(texts))
 }
 
 #[test]
@@ -122,6 +128,30 @@ fn a_parameter_given_twice_must_match_twice() {
     assert!(call(&rules, "filesystem.read", &one).is_ok());
     let two = json!({"file_path": "/n/a", "file-path": "/etc/passwd"});
     assert!(call(&rules, "filesystem.read", &two).is_err());
+}
+
+proptest! {
+    /// Rules in order decide as each of them would by itself.
+    #[test]
+    fn the_order_of_rules_does_not_matter(
+        written in proptest::collection::vec(
+            "(a\\.b|a\\.c|a\\.\\*|\\*)( x-y=(1|2|\\*\\*|1\\*))?( z=(true|1))?", 0..6),
+        capability in "a\\.[bc]",
+        values in proptest::collection::vec("1|2|12|true", 3),
+        present in any::<[bool; 3]>(),
+    ) {
+        let texts: Vec<&str> = written.iter().map(String::as_str).collect();
+        let mut input = serde_json::Map::new();
+        for ((name, value), _) in
+            ["x_y", "x-y", "z"].into_iter().zip(&values).zip(present).filter(|(_, here)| *here)
+        {
+            let value = if value == "true" { json!(true) } else { json!(value) };
+            input.insert(name.to_owned(), value);
+        }
+        let input = Value::Object(input);
+        let single = call_rules(&texts).iter().any(|rule| rule.allows(&capability, &input));
+        prop_assert_eq!(call(&calls(&texts), &capability, &input).is_ok(), single);
+    }
 }
 
 #[test]

@@ -196,10 +196,19 @@ fn scope_narrows_along_the_chain() {
 }
 
 #[test]
-fn patterns_cover_ids_and_fold_hyphens() {
-    assert!(covers("*", "git.log") && covers("git.*", "git.log") && covers("a-b.c", "a_b.c"));
-    assert!(!covers("git", "git.log") && !covers("git.l", "git.log") && !covers("", "git.log"));
-    assert!(!covers("git.logs*", "git.log"));
+fn arguments_that_a_plugin_above_has_fixed_stay_fixed_below_it() {
+    let fixed = |glob: &str| CallRule {
+        capability: "git.log".into(),
+        arguments: vec![("path".to_owned(), glob.to_owned())],
+    };
+    let with = |through: Vec<Vec<CallRule>>| {
+        let scope = Scope { through, ..Scope::owner() };
+        let input = json!({ "path": "/srv/notes" });
+        decided(Invocation { scope, input, ..invocation() }, &provider(), &Checks::default())
+    };
+    assert!(matches!(with(vec![vec![fixed("/etc/**"), fixed("/srv/**")]]), Decision::Permit(_)));
+    let blocked = (Gate::Policy, Code::PolicyBlocked);
+    assert_eq!(denied(with(vec![vec![fixed("/etc/**")], vec![fixed("/srv/**")]])), blocked);
 }
 
 #[test]

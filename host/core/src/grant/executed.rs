@@ -221,7 +221,8 @@ fn ends_inside<'path>(
     false
 }
 
-fn same_name(part: &str, name: &str) -> bool {
+/// Whether a name is this part of a pattern, compared as the most forgiving file systems do.
+pub(super) fn same_name(part: &str, name: &str) -> bool {
     let Some(ending) = part.strip_prefix('*') else { return folded(part).eq(folded(name)) };
     let skipped = folded(name).count().checked_sub(folded(ending).count());
     skipped.is_some_and(|skipped| folded(name).skip(skipped).eq(folded(ending)))

@@ -111,6 +111,11 @@ fn a_folder_ask_is_covered_by_at_most_its_mode_and_place() {
         ("fs:ro", "fs:ro=/any", true),
         ("fs:ro", "fs:rw=/any", false),
         ("fs:rw", "fs:ro=/any", true),
+        ("fs:rw", "fs:git=/any", true),
+        ("fs:git", "fs:git=/any", true),
+        ("fs:git", "fs:ro=/any", true),
+        ("fs:git", "fs:rw=/any", false),
+        ("fs:ro", "fs:git=/any", false),
         ("fs:rw", "fs:rw+exec=/any", false),
         ("fs:ro=~/notes", "fs:ro=/home/me/notes", true),
         ("fs:ro=~/notes", "fs:ro=/home/me/notes/sub", true),
@@ -143,6 +148,31 @@ fn the_ceiling_stands_above_all() {
     assert!(result.grants.network.is_empty() && result.grants.log_bytes == 0);
     let none = Ceiling { folders: None, ..ceiling };
     assert!(decide(None, &all, &none).grants.folders.is_empty());
+}
+
+#[test]
+fn a_wider_folder_answers_an_ask_for_commits_and_the_ceiling_cuts_it() {
+    let asks = manifest(&["fs:ro", "fs:git"], "");
+    let git = grants(&["fs:git=/a"]);
+    let result = decide(Some(&asks), &git, &Ceiling::DEFAULT);
+    assert_eq!(result.grants.folders[0].mode, FolderMode::Git);
+    assert!(result.missing.is_empty(), "it covers the ask for reading too");
+    for (highest, mode) in [
+        (Some(FolderMode::Rw), Some(FolderMode::Git)),
+        (Some(FolderMode::Git), Some(FolderMode::Git)),
+        (Some(FolderMode::Ro), Some(FolderMode::Ro)),
+        (None, None),
+    ] {
+        let ceiling = Ceiling { folders: highest, ..Ceiling::DEFAULT };
+        let result = decide(Some(&asks), &git, &ceiling);
+        assert_eq!(result.grants.folders.first().map(|folder| folder.mode), mode, "{highest:?}");
+    }
+    let wide = manifest(&["fs:git", "fs:rw"], "");
+    let result = decide(Some(&wide), &grants(&["fs:rw=/a"]), &Ceiling::DEFAULT);
+    assert!(result.missing.is_empty(), "{:?}", result.missing);
+    let both = grants(&["fs:git=/a", "fs:ro=/a"]);
+    let result = decide(Some(&asks), &both, &Ceiling::DEFAULT);
+    assert_eq!(result.grants.folders[0].mode, FolderMode::Git, "the higher counts");
 }
 
 #[test]
@@ -307,7 +337,9 @@ proptest! {
     }
 }
 
-const TEXTS: [&str; 12] = [
+const TEXTS: [&str; 14] = [
+    "fs:git",
+    "fs:git=/a",
     "fs:ro=/a",
     "fs:rw=/a",
     "fs:ro=/a/b",

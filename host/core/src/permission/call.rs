@@ -3,9 +3,9 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::{folder, glob};
+use super::{folder, glob, glob::Glob};
 
 /// Most arguments that one rule can fix.
 pub const ARGUMENTS_MAX: usize = 8;
@@ -20,13 +20,13 @@ pub struct CallRule {
 }
 
 impl CallRule {
-    /// Whether this rule allows the call. Every fixed argument must be present, as a text or a
-    /// boolean that the glob matches; a parameter given twice, with `-` and with `_`, must match
-    /// both times. `capability` is the resolved id. Allocates nothing.
+    /// Whether this rule allows the call, as [`CallRules::allow`] decides.
     #[must_use]
     pub fn allows(&self, capability: &str, input: &Value) -> bool {
-        covers_id(&self.capability, capability)
-            && self.arguments.iter().all(|(name, glob)| argument_matches(input, name, glob))
+        let matches = |(name, glob): &(String, String)| {
+            Given::of(input, name).is_some_and(|given| given.all(|text| glob::matches(glob, text)))
+        };
+        covers_id(&self.capability, capability) && self.arguments.iter().all(matches)
     }
 
     /// Whether every call that `other` allows is allowed by this rule too.
@@ -54,6 +54,79 @@ impl CallRule {
     }
 }
 
+/// The rules of one plugin, put in order once so that deciding a call compares little: those for
+/// one capability that fix the same arguments stand together, and the first of these is looked up
+/// once for all of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CallRules(Vec<Group>);
+
+/// Rules for one capability that fix the same arguments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Group {
+    capability: String,
+    /// Nothing in the capability stands for anything but itself.
+    plain: bool,
+    names: Vec<String>,
+    /// For each rule its globs, in the order of the names.
+    rules: Vec<Vec<Glob>>,
+}
+
+impl CallRules {
+    /// Puts rules in order.
+    #[must_use]
+    pub fn new(rules: &[CallRule]) -> Self {
+        let mut groups: Vec<Group> = Vec::new();
+        for rule in rules {
+            let CallRule { capability, arguments } = rule;
+            let globs = arguments.iter().map(|(_, glob)| Glob::new(glob)).collect();
+            let names = || arguments.iter().map(|(name, _)| name);
+            let same = |group: &&mut Group| {
+                group.capability == *capability && group.names.iter().eq(names())
+            };
+            match groups.iter_mut().find(same) {
+                Some(group) => group.rules.push(globs),
+                None => groups.push(Group {
+                    capability: capability.clone(),
+                    plain: !capability.contains(['*', '-']),
+                    names: names().cloned().collect(),
+                    rules: vec![globs],
+                }),
+            }
+        }
+        Self(groups)
+    }
+
+    /// Whether one of the rules allows the call. Every argument that a rule fixes must be present,
+    /// as a text or a boolean that the glob matches; a parameter given twice, with `-` and with `_`,
+    /// must match both times. `capability` is the resolved id. Allocates nothing.
+    #[must_use]
+    pub fn allow(&self, capability: &str, input: &Value) -> bool {
+        self.0.iter().any(|group| group.covers(capability) && group.allows(input))
+    }
+}
+
+impl Group {
+    fn covers(&self, capability: &str) -> bool {
+        // Most rules are for other capabilities.
+        if self.plain {
+            return self.capability == capability;
+        }
+        covers_id(&self.capability, capability)
+    }
+
+    fn allows(&self, input: &Value) -> bool {
+        let Some((first, others)) = self.names.split_first() else { return true };
+        let Some(given) = Given::of(input, first) else { return false };
+        let fits = |(name, glob): (&String, &Glob)| {
+            Given::of(input, name).is_some_and(|given| given.all(|text| glob.matches(text)))
+        };
+        self.rules.iter().any(|globs| {
+            let Some((glob, rest)) = globs.split_first() else { return false };
+            given.all(|text| glob.matches(text)) && others.iter().zip(rest).all(fits)
+        })
+    }
+}
+
 /// Whether a capability pattern covers an id or another pattern. The rule's `-` may stand for the
 /// id's `_`, because ids that come from WIT are resolved to `_`.
 pub(crate) fn covers_id(pattern: &str, id: &str) -> bool {
@@ -78,22 +151,41 @@ pub(crate) fn same_name(left: &str, right: &str) -> bool {
         || (left.len() == right.len() && left.bytes().map(fold).eq(right.bytes().map(fold)))
 }
 
-fn argument_matches(input: &Value, name: &str, glob: &str) -> bool {
-    let Some(object) = input.as_object() else { return false };
-    let mut found = false;
-    for (_, value) in object.iter().filter(|(key, _)| same_name(key, name)) {
-        let matches = match value {
-            Value::String(text) => glob::matches(glob, text),
-            Value::Bool(true) => glob::matches(glob, "true"),
-            Value::Bool(false) => glob::matches(glob, "false"),
-            _ => false,
-        };
-        if !matches {
-            return false;
-        }
-        found = true;
+/// What an input gives for one parameter: a text, or several in different spellings of its name.
+enum Given<'input> {
+    Once(&'input str),
+    Several(&'input Map<String, Value>, &'input str),
+}
+
+impl<'input> Given<'input> {
+    /// `None` when nothing is given, or nothing that is a text or a boolean.
+    fn of(input: &'input Value, name: &'input str) -> Option<Self> {
+        let object = input.as_object()?;
+        let mut values = object.iter().filter(|(key, _)| same_name(key, name));
+        let first = text_of(values.next()?.1)?;
+        let several = values.next().is_some();
+        Some(if several { Self::Several(object, name) } else { Self::Once(first) })
     }
-    found
+
+    fn all(&self, matches: impl Fn(&str) -> bool) -> bool {
+        match self {
+            Self::Once(text) => matches(text),
+            Self::Several(object, name) => {
+                let mut values = object.iter().filter(|(key, _)| same_name(key, name));
+                values.all(|(_, value)| text_of(value).is_some_and(&matches))
+            }
+        }
+    }
+}
+
+/// A text, or a boolean as one.
+fn text_of(value: &Value) -> Option<&str> {
+    match value {
+        Value::String(text) => Some(text),
+        Value::Bool(true) => Some("true"),
+        Value::Bool(false) => Some("false"),
+        _ => None,
+    }
 }
 
 impl fmt::Display for CallRule {

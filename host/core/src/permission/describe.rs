@@ -41,7 +41,7 @@ impl Permission {
 
 fn describe_folder(mode: FolderMode, guest: Option<&str>, host: Option<&str>) -> String {
     let verb = match mode {
-        FolderMode::Ro => "read files in",
+        FolderMode::Ro | FolderMode::Git => "read files in",
         FolderMode::Rw | FolderMode::RwExec => "read, change and delete files in",
     };
     let mut words = format!("{verb} {}", host.unwrap_or("a folder that you choose"));
@@ -50,6 +50,9 @@ fn describe_folder(mode: FolderMode, guest: Option<&str>, host: Option<&str>) ->
     }
     match mode {
         FolderMode::Ro => {}
+        FolderMode::Git => {
+            words.push_str(", and write and delete objects and branches of its git repositories");
+        }
         FolderMode::Rw => words.push_str(", except those through which other programs execute"),
         FolderMode::RwExec => {
             words.push_str(", also those through which other programs execute");

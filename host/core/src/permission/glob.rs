@@ -56,12 +56,48 @@ pub fn matches(glob: &str, text: &str) -> bool {
         tokens.next();
         rest = tail;
     }
+    ends(tokens, rest, glob, text)
+}
+
+/// Whether what is left of the glob stands for what is left of the text.
+fn ends(tokens: Tokens<'_>, rest: &[u8], glob: &str, text: &str) -> bool {
     if tokens.0.is_empty() {
         return rest.is_empty();
     }
     let dots = text.split('/').any(|segment| matches!(segment, "." | ".."));
     let bounded = text.len() <= TEXT_BYTES_MAX && glob.len() <= GLOB_BYTES_MAX;
     bounded && !dots && (tokens.0 == b"**" || simulate(tokens, rest))
+}
+
+/// A glob that was read once: what every text of its begins with is compared in one piece.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Glob {
+    text: String,
+    /// The plain text before the first star, without escapes.
+    start: Vec<u8>,
+    /// Where in the glob that text ends.
+    start_end: usize,
+}
+
+impl Glob {
+    /// Reads a glob.
+    pub(crate) fn new(glob: &str) -> Self {
+        let mut tokens = Tokens(glob.as_bytes());
+        let mut start = Vec::new();
+        while let Some(Token::Byte(byte)) = tokens.peek() {
+            start.push(byte);
+            tokens.next();
+        }
+        let start_end = glob.len().saturating_sub(tokens.0.len());
+        Self { text: glob.to_owned(), start, start_end }
+    }
+
+    /// As [`matches`].
+    pub(crate) fn matches(&self, text: &str) -> bool {
+        let Some(rest) = text.as_bytes().strip_prefix(self.start.as_slice()) else { return false };
+        let tokens = Tokens(self.text.as_bytes().get(self.start_end..).unwrap_or_default());
+        self.text == "**" || ends(tokens, rest, &self.text, text)
+    }
 }
 
 /// Whether the glob stands for every text that `other` stands for. May say no where the answer is

@@ -16,8 +16,9 @@ use crate::{
 const SHOWN_CHARS_MAX: usize = 80;
 /// Longest name of a fixed argument in bytes.
 const ARGUMENT_NAME_BYTES_MAX: usize = 64;
-const KINDS: [&str; 11] = [
+const KINDS: [&str; 12] = [
     "fs:ro",
+    "fs:git",
     "fs:rw",
     "fs:rw+exec",
     "net",
@@ -63,7 +64,7 @@ impl FromStr for Permission {
             None => {
                 let known = nearest(kind, KINDS.into_iter().chain(["log"]));
                 let hint = known.map_or_else(
-                    || "permissions begin with fs:ro, fs:rw, net, env, clock, random, kv, call, stdout or log".to_owned(),
+                    || "permissions begin with fs:ro, fs:git, fs:rw, net, env, clock, random, kv, call, stdout or log".to_owned(),
                     |known| format!("did you mean `{known}`?"),
                 );
                 Err(error("there is no such kind".to_owned(), Some(hint)))
@@ -75,6 +76,7 @@ impl FromStr for Permission {
 fn parse_kind(kind: &str, value: Option<&str>) -> Option<Result<Permission, Problem>> {
     Some(match kind {
         "fs:ro" => parse_folder(FolderMode::Ro, value),
+        "fs:git" => parse_folder(FolderMode::Git, value),
         "fs:rw" => parse_folder(FolderMode::Rw, value),
         "fs:rw+exec" => parse_folder(FolderMode::RwExec, value),
         "net" => parse_network(value),

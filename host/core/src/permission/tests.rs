@@ -14,6 +14,9 @@ fn every_form_of_the_grammar_is_read_and_printed_in_its_canonical_form() {
         ("fs:ro=~/notes", "fs:ro=~/notes"),
         ("fs:rw=/data=~/notes/", "fs:rw=/data=~/notes"),
         ("fs:rw+exec=/srv//code/./x", "fs:rw+exec=/srv/code/x"),
+        ("fs:git", "fs:git"),
+        ("fs:git=~/src/", "fs:git=~/src"),
+        ("fs:git=/data=/srv/x", "fs:git=/data=/srv/x"),
         ("fs:ro=/data=", "fs:ro=/data="),
         ("fs:ro=/", "fs:ro=/"),
         ("fs:ro=.", "fs:ro=."),
@@ -56,6 +59,8 @@ fn what_is_not_a_permission_is_refused() {
         "fs:",
         "fs:wx=/a",
         "fs:ro=",
+        "fs:git=",
+        "fs:git+exec=/a",
         "fs:ro=relative=/a",
         "fs:ro=/a/../b=/c",
         "fs:ro==/a",
@@ -139,6 +144,13 @@ fn a_permission_covers_what_is_not_more() {
         ("fs:rw=/a", "fs:ro=/a", true),
         ("fs:ro=/a", "fs:rw=/a", false),
         ("fs:rw=/a", "fs:rw+exec=/a", false),
+        ("fs:git=/a", "fs:ro=/a/b", true),
+        ("fs:git=/a", "fs:git=/a/b", true),
+        ("fs:git=/a", "fs:rw=/a", false),
+        ("fs:ro=/a", "fs:git=/a", false),
+        ("fs:rw=/a", "fs:git=/a", true),
+        ("fs:git", "fs:ro=/a", true),
+        ("fs:rw", "fs:git=/a", true),
         ("fs:ro", "fs:ro=/a", true),
         ("fs:ro", "fs:rw=/a", false),
         ("fs:rw", "fs:ro=/a", true),
@@ -180,6 +192,9 @@ fn a_permission_covers_what_is_not_more() {
         ("call=git.*", "call=*", false),
         ("call=git.*", "call=github.push", false),
         ("call=git.log", "call=git.*", false),
+        ("call=git", "call=git.log", false),
+        ("call=git.logs.*", "call=git.log", false),
+        ("call=my_plugin.run", "call=my-plugin.run", false),
         ("call=my-plugin.run", "call=my_plugin.run", true),
         ("call=fs.read", "call=fs.read path=/a/**", true),
         ("call=fs.read path=/a/**", "call=fs.read", false),
@@ -198,6 +213,7 @@ fn risk_follows_what_can_happen() {
         ("fs:ro=/a", Risk::Low),
         ("env=LANG", Risk::Low),
         ("kv=1MiB", Risk::Low),
+        ("fs:git=/a", Risk::Medium),
         ("fs:rw=/a", Risk::Medium),
         ("net=https://example.org", Risk::Medium),
         ("fs:rw+exec=/a", Risk::High),
@@ -207,8 +223,10 @@ fn risk_follows_what_can_happen() {
     ] {
         assert_eq!(read(text).risk(), risk, "{text}");
     }
-    let together = [read("fs:rw=/a"), read("net=https://example.org")];
-    assert_eq!(risk_of(&together), Risk::High);
+    for writing in ["fs:rw=/a", "fs:git=/a"] {
+        let together = [read(writing), read("net=https://example.org")];
+        assert_eq!(risk_of(&together), Risk::High, "{writing}");
+    }
     let apart = [read("fs:ro=/a"), read("net=https://example.org")];
     assert_eq!(risk_of(&apart), Risk::Medium);
     assert_eq!(risk_of(&[]), Risk::Low);
@@ -223,6 +241,10 @@ fn words_for_a_review_are_plain() {
             "fs:rw=/data=/srv/x",
             "read, change and delete files in /srv/x (which it sees as /data), except those through \
              which other programs execute",
+        ),
+        (
+            "fs:git=~/src",
+            "read files in ~/src, and write and delete objects and branches of its git repositories",
         ),
         ("net=GET https://api.example.org/v1", "requests to https://api.example.org:443/v1 (GET)"),
         ("net=http://*.example.org:81", "requests to http://*.example.org:81 (all methods)"),
@@ -281,7 +303,12 @@ fn path() -> impl Strategy<Value = String> {
 }
 
 fn permission() -> impl Strategy<Value = Permission> {
-    let mode = prop_oneof![Just(FolderMode::Ro), Just(FolderMode::Rw), Just(FolderMode::RwExec)];
+    let mode = proptest::sample::select(vec![
+        FolderMode::Ro,
+        FolderMode::Git,
+        FolderMode::Rw,
+        FolderMode::RwExec,
+    ]);
     let size = 1..(1u64 << 40);
     let range = (any::<u32>(), 0u8..=32).prop_map(|(bits, prefix)| {
         let mask = u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0);

@@ -1,7 +1,10 @@
 use serde::Deserialize;
 
 use super::*;
-use crate::{decide, permission::CallRule};
+use crate::{
+    decide,
+    permission::{CallRule, CallRules},
+};
 
 /// One line of a table in `policies/cases`.
 #[derive(Debug, Deserialize)]
@@ -117,7 +120,7 @@ fn calls_are_decided_as_their_table_says() {
             })
             .collect();
         let input = serde_json::to_value(&case.input).unwrap();
-        let decided = decide::call(&rules, &case.call, &input);
+        let decided = decide::call(&CallRules::new(&rules), &case.call, &input);
         assert_eq!(decided.is_ok(), case.allowed, "{case:?}");
     }
 }

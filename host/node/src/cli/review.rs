@@ -105,6 +105,7 @@ fn words(written: &str) -> &'static str {
     let name = written.split('=').next().unwrap_or_default();
     match name {
         "fs:ro" => "read files",
+        "fs:git" => "read, commit in git",
         "fs:rw" => "read, write files",
         "fs:rw+exec" => "write programs too",
         "net" => "network",

@@ -136,7 +136,7 @@ fn consent_command(candidate: &Candidate, asks: &[AskView], updates: bool) -> St
         command.push_str(" --yes");
     }
     for ask in asks.iter().filter(|ask| ask.needs_choice.is_some() && !ask.optional) {
-        let folder = matches!(ask.permission.as_str(), "fs:ro" | "fs:rw" | "fs:rw+exec");
+        let folder = ask.permission.starts_with("fs:") && !ask.permission.contains('=');
         let text =
             if folder { format!("{}=FOLDER", ask.permission) } else { ask.permission.clone() };
         command.push_str(&format!(" --grant {}", shell_word(&text)));

@@ -74,7 +74,7 @@ impl Context {
             self.record.reach(LimitKind::CallDepth);
             return Err(denied(Code::LimitCallDepth, "plugins call plugins too deeply"));
         }
-        if let Err(missing) = decide::call(&self.rules().grants.calls, &id.folded(), &input) {
+        if let Err(missing) = decide::call(&self.rules().calls, &id.folded(), &input) {
             self.record.deny(missing.permission, FUNCTION, &missing.target);
             let message = format!("calling {id} with these arguments is not granted");
             return Err(denied(Code::PermissionDenied, &message));

@@ -24,7 +24,7 @@ pub(super) enum Need {
     OneOf(&'static [&'static str]),
 }
 
-const FOLDERS: Need = Need::OneOf(&["fs:ro=PATH", "fs:rw=PATH"]);
+const FOLDERS: Need = Need::OneOf(&["fs:ro=PATH", "fs:git=PATH", "fs:rw=PATH"]);
 const NETWORK: Need = Need::OneOf(&["net=https://HOST"]);
 const CLOCK: Need = Need::OneOf(&["clock"]);
 const RANDOM: Need = Need::OneOf(&["random"]);

@@ -143,6 +143,20 @@ fn commit_on_another_branch_leaves_the_working_folder_alone() {
 }
 
 #[test]
+fn commit_moves_nothing_when_the_index_cannot_follow() {
+    let repo = Repo::rich();
+    repo.git(&["checkout", "--quiet", "-b", "work"]);
+    repo.write("side.txt", "mine\n");
+    let before = (repo.git(&["for-each-ref"]), by_git(&repo));
+    fs::write(repo.path().join(".git/index.lock"), "").unwrap();
+    let refused = commit(&repo, "work", &["side.txt"]);
+    assert!(matches!(refused, Err(Error::NotPermitted(_))), "{refused:?}");
+    fs::remove_file(repo.path().join(".git/index.lock")).unwrap();
+    assert_eq!((repo.git(&["for-each-ref"]), by_git(&repo)), before);
+    commit(&repo, "work", &["side.txt"]).unwrap();
+}
+
+#[test]
 fn commit_refuses_protected_branches_wrong_names_and_wrong_files() {
     let repo = Repo::rich();
     repo.write("side.txt", "mine\n");

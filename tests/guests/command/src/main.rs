@@ -28,6 +28,12 @@ fn run(words: &[&str]) -> io::Result<()> {
             io::stdout().write_all(&text)
         }
         ["watch", path, started] => watch(path, started),
+        ["write", path, text] => fs::write(path, text),
+        ["folder", path] => fs::create_dir(path),
+        ["remove", path] => fs::remove_file(path),
+        ["rename", old, new] => fs::rename(old, new),
+        ["link", old, new] => fs::hard_link(old, new),
+        ["symlink", target, path] => link_to(target, path),
         ["shout", bytes] => shout(&mut io::stdout(), bytes),
         ["complain", bytes] => shout(&mut io::stderr(), bytes),
         _ => Err(io::ErrorKind::InvalidInput.into()),
@@ -43,6 +49,11 @@ fn echo(texts: &[&str]) -> io::Result<()> {
         writeln!(out, "{text}")?;
     }
     out.write_all(input.to_uppercase().as_bytes())
+}
+
+#[expect(deprecated, reason = "the other way to make a link is not stable for this target")]
+fn link_to(target: &str, path: &str) -> io::Result<()> {
+    fs::soft_link(target, path)
 }
 
 /// Makes `started`, then reads a file again and again until that does not work any more.

@@ -78,6 +78,11 @@ proptest! {
     }
 
     #[test]
+    fn a_glob_that_was_read_means_the_same(glob in r"[ab/.*\\]{0,8}", text in "[ab/.*]{0,8}") {
+        prop_assert_eq!(Glob::new(&glob).matches(&text), matches(&glob, &text));
+    }
+
+    #[test]
     fn an_escaped_text_stands_for_itself_alone(text in "[ -~]{1,12}", other in "[ -~]{1,12}") {
         prop_assert!(matches(&escape(&text), &text));
         prop_assert_eq!(matches(&escape(&text), &other), text == other);

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use meshhost_core::grant::commit_writes;
 use wasmtime::component::Resource;
 use wasmtime_wasi::p2::DynOutputStream;
 
@@ -120,8 +121,7 @@ impl View<'_> {
             let inside = is_below(folder.guest(), &target);
             let permission = match denied {
                 Denied::Read => Some(format!("fs:ro={}", folder.guest())),
-                Denied::Write => Some(format!("fs:rw={}", folder.guest())),
-                Denied::Execute => Some(format!("fs:rw+exec={}", folder.guest())),
+                Denied::Change(mode) => Some(format!("fs:{}={}", mode.as_str(), folder.guest())),
                 Denied::Outside if !inside => Some(format!("fs:ro={target}")),
                 Denied::Outside | Denied::OutOfReach => None,
             };
@@ -137,8 +137,11 @@ impl View<'_> {
         access: Access,
     ) -> FileError {
         let target = absolute("/", &[], path);
-        let mode = if access == Access::Change { "rw" } else { "ro" };
-        self.deny(function, Some(format!("fs:{mode}={target}")), &target);
+        let permission = match access {
+            Access::Look => format!("fs:ro={target}"),
+            Access::Change => permission_to_change(&target),
+        };
+        self.deny(function, Some(permission), &target);
         ErrorCode::Access.into()
     }
 
@@ -174,6 +177,18 @@ impl View<'_> {
 
 /// Longest permission text that is recorded; a longer one is no folder anybody would grant.
 const PERMISSION_BYTES_MAX: usize = 1_024;
+
+/// What would allow a change outside of every granted folder: for what commits write, the folder
+/// that has the repository.
+fn permission_to_change(target: &str) -> String {
+    let names = target.split('/').filter(|name| !name.is_empty());
+    match target.split_once("/.git/") {
+        Some((folder, _)) if !folder.is_empty() && commit_writes(names) => {
+            format!("fs:git={folder}")
+        }
+        _ => format!("fs:rw={target}"),
+    }
+}
 
 /// The absolute guest path of `path` below a folder, as far as its text says.
 fn absolute(guest: &str, base: &[String], path: &str) -> String {

@@ -1,6 +1,7 @@
 //! Why an operation on files was refused: the interface's own code, and, where it was a matter of
 //! permission, which one would have allowed it.
 
+use meshhost_core::permission::FolderMode;
 use rustix::io::Errno;
 
 use super::bindings::wasi::filesystem::types::ErrorCode;
@@ -10,10 +11,8 @@ use super::bindings::wasi::filesystem::types::ErrorCode;
 pub(super) enum Denied {
     /// The folder is not granted (any more).
     Read,
-    /// The folder is granted for reading only.
-    Write,
-    /// The name is one through which others execute.
-    Execute,
+    /// The change needs the folder to be granted for at least this.
+    Change(FolderMode),
     /// The path, or a link in it, leads out of what is granted.
     Outside,
     /// It is the node's own data, which no permission reaches.
@@ -34,7 +33,7 @@ impl Failure {
     pub(super) const fn denied(denied: Denied) -> Self {
         let code = match denied {
             Denied::Read | Denied::OutOfReach => ErrorCode::Access,
-            Denied::Write | Denied::Execute | Denied::Outside => ErrorCode::NotPermitted,
+            Denied::Change(_) | Denied::Outside => ErrorCode::NotPermitted,
         };
         Self { code, denied: Some(denied) }
     }

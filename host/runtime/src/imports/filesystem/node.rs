@@ -160,7 +160,7 @@ impl Directory {
         let exclusive = open.contains(OpenFlags::EXCLUSIVE);
         let place = self.walk(path, follow && !exclusive)?;
         if request.mutates() {
-            place.check_mutable()?;
+            place.check_mutable(FolderMode::Git)?;
         }
         let kind = match place.look() {
             Ok(_) if exclusive && open.contains(OpenFlags::CREATE) => {
@@ -181,7 +181,12 @@ impl Directory {
             {
                 Err(ErrorCode::NotDirectory.into())
             }
-            FileType::RegularFile => open_file(&place, flags, open),
+            FileType::RegularFile => {
+                if request.mutates() {
+                    place.check_brings_nothing()?;
+                }
+                open_file(&place, flags, open)
+            }
             FileType::Symlink => Err(ErrorCode::Loop.into()),
             _ => Err(ErrorCode::NotPermitted.into()),
         }
@@ -193,7 +198,7 @@ impl Directory {
         if place.name == "." {
             return Err(ErrorCode::Exist.into());
         }
-        place.check_mutable()?;
+        place.check_mutable(FolderMode::Git)?;
         Ok(rustix::fs::mkdirat(place.parent(), &place.name, Mode::from_raw_mode(0o777))?)
     }
 
@@ -204,35 +209,41 @@ impl Directory {
         if !directory {
             place.check_names_no_directory()?;
         }
-        place.check_mutable()?;
+        place.check_mutable(FolderMode::Git)?;
         let flags = if directory { AtFlags::REMOVEDIR } else { AtFlags::empty() };
         Ok(rustix::fs::unlinkat(place.parent(), &place.name, flags)?)
     }
 
-    /// Gives something another name, in this or another granted folder.
+    /// Gives something another name, in this or another granted folder. Where only commits may be
+    /// made, nothing but a file of the same folder moves: a link may lead anywhere, and in another
+    /// folder one may take the file's place in time.
     pub(super) fn rename(&self, old: &str, to: &Self, new: &str) -> Result<(), Failure> {
         let (from, onto) = (self.walk(old, false)?, to.walk(new, false)?);
         from.check_has_name()?;
         onto.check_has_name()?;
-        from.check_mutable()?;
-        onto.check_mutable()?;
-        let is_directory = FileType::from_raw_mode(from.look()?.st_mode) == FileType::Directory;
+        let kind = from.look().map(|stat| FileType::from_raw_mode(stat.st_mode));
+        let here = Arc::ptr_eq(from.folder(), onto.folder());
+        let is_file = matches!(kind, Ok(FileType::RegularFile));
+        let least = if here && is_file { FolderMode::Git } else { FolderMode::Rw };
         for place in [&from, &onto] {
-            if is_directory && place.folder().leaves_out_what_is_moved_to(&place.path) {
-                return Err(Failure::denied(Denied::Execute));
-            }
+            place.check_mutable(least)?;
+        }
+        onto.check_brings_nothing()?;
+        if kind? == FileType::Directory {
+            from.check_brings_nothing()?;
         }
         Ok(rustix::fs::renameat(from.parent(), &from.name, onto.parent(), &onto.name)?)
     }
 
     /// Gives a regular file a second name. Both folders must be granted for writing: a name in
-    /// a writable folder would make a read-only file writable.
+    /// a writable folder would make a read-only file writable. Making commits needs no links.
     pub(super) fn link(&self, old: &str, to: &Self, new: &str) -> Result<(), Failure> {
         let (from, onto) = (self.walk(old, false)?, to.walk(new, false)?);
         from.check_names_no_directory()?;
         onto.check_names_no_directory()?;
-        from.check_mutable()?;
-        onto.check_mutable()?;
+        from.check_mutable(FolderMode::Rw)?;
+        onto.check_mutable(FolderMode::Rw)?;
+        onto.check_brings_nothing()?;
         if FileType::from_raw_mode(from.look()?.st_mode) != FileType::RegularFile {
             return Err(ErrorCode::NotPermitted.into());
         }
@@ -240,11 +251,13 @@ impl Directory {
         Ok(rustix::fs::linkat(from.parent(), &from.name, onto.parent(), &onto.name, flags)?)
     }
 
-    /// Makes a symbolic link whose text stays inside the granted folder.
+    /// Makes a symbolic link whose text stays inside the granted folder. Where only commits may be
+    /// made there are none: the git program appends to logs through links.
     pub(super) fn symlink(&self, target: &str, path: &str) -> Result<(), Failure> {
         let place = self.walk(path, false)?;
         place.check_names_no_directory()?;
-        place.check_mutable()?;
+        place.check_mutable(FolderMode::Rw)?;
+        place.check_brings_nothing()?;
         if target.is_empty() || target.contains('\0') {
             return Err(ErrorCode::Invalid.into());
         }
@@ -285,7 +298,7 @@ impl Directory {
         times: &Timestamps,
     ) -> Result<(), Failure> {
         let place = self.walk(path, follow)?;
-        place.check_mutable()?;
+        place.check_mutable(FolderMode::Git)?;
         let flags = AtFlags::SYMLINK_NOFOLLOW;
         Ok(rustix::fs::utimensat(place.parent(), &place.name, times, flags)?)
     }
@@ -354,18 +367,28 @@ fn open_file(
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return Err(ErrorCode::NotPermitted.into());
     }
+    // Its other name may lie anywhere: repositories cloned on one disk share their objects so.
+    if write && stat.st_nlink > 1 {
+        place.check_mode(FolderMode::Rw)?;
+    }
     if truncate {
         rustix::fs::ftruncate(&handle, 0)?;
     }
     let folder = Arc::clone(place.folder());
-    let mutable = place.check_mutable().is_ok();
+    let mutable = place.check_mutable(FolderMode::Git).is_ok();
     Ok(Descriptor::File(Arc::new(OpenFile { folder, handle, flags, mutable })))
 }
 
-/// Whether the guest may write below this directory at all, for `get-flags`.
+/// Whether the guest may write below this directory at all, for `get-flags`: as far as one answer
+/// can say, since each name is decided by itself.
 pub(super) fn directory_flags(directory: &Directory) -> DescriptorFlags {
     let folder = &directory.folder;
-    let writable = folder.mode() != FolderMode::Ro && !folder.leaves_out(&directory.path);
+    let executed = folder.needed_to_change(&directory.path) == FolderMode::RwExec;
+    let writable = match folder.mode() {
+        FolderMode::Ro => false,
+        FolderMode::Git | FolderMode::Rw => !executed,
+        FolderMode::RwExec => true,
+    };
     if writable {
         DescriptorFlags::READ | DescriptorFlags::MUTATE_DIRECTORY
     } else {

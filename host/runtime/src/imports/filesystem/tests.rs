@@ -21,6 +21,8 @@ use super::{
 };
 use crate::{imports::testing::Setting, live::Excluded};
 
+mod commits;
+
 /// A granted folder `/data` beside a folder that is not granted.
 struct Fixture {
     above: tempfile::TempDir,
@@ -251,6 +253,14 @@ async fn names_through_which_others_execute_need_their_own_grant() {
     std::fs::create_dir_all(files.host("trap/hooks")).unwrap();
     assert_eq!(files.rename("trap", "inner/.git").await, Err(ErrorCode::NotPermitted));
     assert_eq!(files.rename("file", ".envrc").await, Err(ErrorCode::NotPermitted));
+    // A file or link of that name makes another folder the repository.
+    std::fs::write(files.host("trap/.git"), "gitdir: x").unwrap();
+    for name in ["inner/.git", "trap/.git"] {
+        assert_eq!(files.write(name).await, Err(ErrorCode::NotPermitted), "{name}");
+    }
+    assert_eq!(files.rename("file", "inner/.git").await, Err(ErrorCode::NotPermitted));
+    assert_eq!(files.link("file", "inner/.git").await, Err(ErrorCode::NotPermitted));
+    assert_eq!(files.symlink("../trap", "inner/.git").await, Err(ErrorCode::NotPermitted));
     assert_eq!(files.link(".git/config", "harmless").await, Err(ErrorCode::NotPermitted));
     assert_eq!(files.read(".git/config").await.unwrap(), "old");
     assert_eq!(files.permissions(), ["fs:rw+exec=/data"]);

@@ -67,15 +67,6 @@ impl Directory {
         if self.folder.is_revoked() { Err(Failure::denied(Denied::Read)) } else { Ok(()) }
     }
 
-    /// Refuses when the grant is read-only or was taken back.
-    pub(super) fn check_writable(&self) -> Result<(), Failure> {
-        self.check_granted()?;
-        if self.folder.mode() == FolderMode::Ro {
-            return Err(Failure::denied(Denied::Write));
-        }
-        Ok(())
-    }
-
     /// Walks `path`. The last name is only looked through when it is a link and `follow` says so;
     /// it need not exist.
     pub(super) fn walk(&self, path: &str, follow: bool) -> Result<Place<'_>, Failure> {
@@ -199,17 +190,32 @@ impl Place<'_> {
         Ok(stat)
     }
 
-    /// Refuses unless this name may be made, changed or removed: the folder is granted for
-    /// writing, the name is not one through which others execute, and it is not out of reach.
-    pub(super) fn check_mutable(&self) -> Result<(), Failure> {
-        self.directory.check_writable()?;
-        if self.folder().leaves_out(&self.path) {
-            return Err(Failure::denied(Denied::Execute));
-        }
+    /// Refuses unless this name may be made, changed or removed: the folder is granted for that,
+    /// and for at least `least`, and the name is not out of reach.
+    pub(super) fn check_mutable(&self, least: FolderMode) -> Result<(), Failure> {
+        self.directory.check_granted()?;
+        self.check_mode(self.folder().needed_to_change(&self.path).max(least))?;
         match self.look() {
             Ok(_) | Err(Failure { code: ErrorCode::NoEntry, .. }) => Ok(()),
             Err(failure) => Err(failure),
         }
+    }
+
+    /// Refuses a name that may bring along names through which others execute, when it becomes
+    /// anything but an empty folder: a file or link `.git` names another folder as the repository.
+    pub(super) fn check_brings_nothing(&self) -> Result<(), Failure> {
+        if self.folder().may_hold_executed(&self.path) {
+            self.check_mode(FolderMode::RwExec)?;
+        }
+        Ok(())
+    }
+
+    /// Refuses unless the folder is granted for this.
+    pub(super) fn check_mode(&self, needed: FolderMode) -> Result<(), Failure> {
+        if self.folder().mode() < needed {
+            return Err(Failure::denied(Denied::Change(needed)));
+        }
+        Ok(())
     }
 
     /// Refuses a path that ends in `/`, or in no name at all.
