@@ -191,7 +191,8 @@ fn what_is_put_in_another_order_is_found() {
 
 #[test]
 fn stored_heads_are_compared() {
-    let changes: [(fn(&mut OwnedHead), Wrong); 8] = [
+    type Change = fn(&mut OwnedHead);
+    let changes: [(Change, Wrong); 8] = [
         (|head| head.hash = Hash::of(b"other").to_string(), Wrong::CorrelationHead),
         (|head| head.hash = head.hash.to_uppercase(), Wrong::CorrelationHead),
         (|head| head.sequence = head.sequence.map(|at| at - 1), Wrong::CorrelationHead),

@@ -47,7 +47,7 @@ pub enum VerifyError {
 impl VerifyError {
     /// The code.
     #[must_use]
-    pub const fn code(&self) -> Code {
+    pub fn code(&self) -> Code {
         match self {
             Self::Broken(_) | Self::Head(_) | Self::File(_) => Code::EvidenceBroken,
             Self::Store(error) => error.code(),

@@ -16,7 +16,8 @@ fn write(journal: &mut Journal, from: u64, count: u64) -> Vec<(Span, Vec<u8>)> {
     (0..count)
         .map(|number| {
             let first = from + number * 2;
-            let (span, payload) = (Span { first, last: first + 1 }, vec![b'x'; first as usize]);
+            let payload = vec![b'x'; usize::try_from(first).unwrap()];
+            let span = Span { first, last: first + 1 };
             journal.append(span, &payload).unwrap();
             (span, payload)
         })
@@ -100,15 +101,15 @@ fn after_a_failed_write_a_whole_frame_is_read_and_no_other() {
 proptest! {
     /// Wherever the file is cut, the frames before the cut are read, and nothing else.
     #[test]
-    fn a_cut_segment_gives_the_frames_before_the_cut(cut in 0_u64..400) {
+    fn a_cut_segment_gives_the_frames_before_the_cut(cut in 0_usize..400) {
         let folder = tempfile::tempdir().unwrap();
         let written = write(&mut journal(folder.path()), 1, 4);
         let segment = only_segment(folder.path());
         let bytes = std::fs::read(&segment).unwrap();
-        std::fs::write(&segment, &bytes[..bytes.len().min(cut as usize)]).unwrap();
+        std::fs::write(&segment, &bytes[..bytes.len().min(cut)]).unwrap();
         let read = frames(folder.path());
         prop_assert_eq!(&read[..], &written[..read.len()]);
-        prop_assert_eq!(read.len() == 4, cut as usize >= bytes.len());
+        prop_assert_eq!(read.len() == 4, cut >= bytes.len());
     }
 
     /// A changed byte ends the reading at its frame.
