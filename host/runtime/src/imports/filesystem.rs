@@ -364,6 +364,10 @@ impl types::HostDescriptor for View<'_> {
         descriptor: Resource<Descriptor>,
         path: String,
     ) -> FileResult<String> {
+        if self.is_on_the_way(&descriptor, &path)? {
+            // A folder, and no link.
+            return Err(ErrorCode::Invalid.into());
+        }
         let job = |directory: &Directory, path: &str| directory.read_link(path);
         self.at("readlink-at", &descriptor, path, Access::Look, job).await
     }

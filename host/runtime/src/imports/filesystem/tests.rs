@@ -449,6 +449,8 @@ async fn the_folders_above_a_granted_one_are_empty_and_not_recorded() {
     for path in ["home", "home/me", "home/me/"] {
         let stat = view.stat_at(nothing(), PathFlags::empty(), path.to_owned()).await;
         assert_eq!(code(stat).unwrap().type_, DescriptorType::Directory, "{path}");
+        let link = view.readlink_at(nothing(), path.to_owned()).await;
+        assert_eq!(code(link), Err(ErrorCode::Invalid), "{path}: no link");
     }
     let stat = view.stat_at(nothing(), PathFlags::empty(), "home/m".to_owned()).await;
     assert_eq!(code(stat).map(|_| ()), Err(ErrorCode::Access));
