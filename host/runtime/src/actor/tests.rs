@@ -12,6 +12,7 @@ use wasmtime::component::Component;
 
 use super::*;
 use crate::{
+    engine::EngineKind,
     imports::testing::{self, invocation, ports},
     load::RuntimeConfig,
 };

@@ -22,6 +22,7 @@ use super::{
     testing::{NOW_US, STARTED_US, Setting},
 };
 use crate::{
+    engine::EngineKind,
     execute::CommandInput,
     state::{HostState, Stop},
 };

@@ -22,7 +22,9 @@ const IMPORTS: &str = r#"
     (import "" "return" (func $return (param i32)))
     (import "" "wait-for" (func $wait-for (param i64) (result i32)))
     (import "" "set-new" (func $set-new (result i32)))
-    (import "" "join" (func $join (param i32 i32)))
+    (import "" "join" (func $join (param i32 i32)))"#;
+
+const WAIT: &str = r#"
     (global $set (mut i32) (i32.const 0))
     (func $wait-on (param $waitable i32) (result i32)
         (global.set $set (call $set-new))
@@ -38,7 +40,7 @@ fn task(items: &str, body: &str, callback: &str) -> String {
     format!(
         r#"(component {BUILTINS}
             (core func $return (canon task.return (result u32)))
-            (core module $m {IMPORTS} {items}
+            (core module $m {IMPORTS} {WAIT} {items}
                 (func (export "run") (result i32) {body})
                 (func (export "callback") (param i32 i32 i32) (result i32) {callback}))
             (core instance $i (instantiate $m (with "" (instance {INSTANCE}))))
@@ -73,6 +75,7 @@ fn writer(kind: &str, item: &str, result: &str, rounds: i32, count: u32) -> Stri
                 (import "" "new" (func $new (result i64)))
                 (import "" "write" (func $write (param {parameters}) (result i32)))
                 (import "" "close" (func $close (param i32)))
+                {WAIT}
                 (global $end (mut i32) (i32.const 0))
                 (global $left (mut i32) (i32.const {rounds}))
                 (func $next (result i32)
@@ -153,16 +156,17 @@ async fn a_stream_becomes_an_array_and_a_future_its_value() {
     let rows = [
         (writer("stream", "u8", "$s", 2, 5), json!("aGVsbG9oZWxsbw==")),
         (writer("stream", "u16", "$s", 2, 2), json!([25960, 27756, 25960, 27756])),
-        (writer("stream", "char", "$s", 0, 1), json!([])),
+        (writer("stream", "bool", "$s", 0, 1), json!([])),
         (writer("stream", "u8", "$s", 0, 1), json!("")),
         (writer("future", "u8", "$s", 1, 1), json!(104)),
     ];
     for (wat, output) in rows {
         assert_eq!(Fixture::new(&wat).succeeds().await, output);
     }
-    // More items in one write than the host takes at once.
+    // Of more items in one write than the host takes at once it takes a part, and the guest is told
+    // how many; this one does not ask.
     let many = Fixture::new(&writer("stream", "u16", "$s", 2, 20_000)).succeeds().await;
-    assert_eq!(many.as_array().unwrap().len(), 40_000);
+    assert_eq!(many.as_array().unwrap().len(), 2 * 4_096);
 }
 
 #[tokio::test]
@@ -336,7 +340,7 @@ async fn a_stream_that_never_ends_stops_at_the_output_and_at_the_hosts_memory() 
     }
     // Lengths that stay under the limit while they come, and pass it as JSON.
     let mut fixture = Fixture::new(&writer("stream", "u16", "$s", 10, 100));
-    fixture.limits.output_bytes = 3_000;
+    fixture.limits.output_bytes = 2_050;
     let executed = fixture.fails(Code::LimitOutput).await;
     assert_eq!(executed.trapped, None);
 }
