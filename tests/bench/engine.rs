@@ -66,7 +66,8 @@ impl Workbench {
             .into_iter()
             .find(|capability| capability.export.function == function)
             .with_context(|| format!("{name} has no function {function}"))?;
-        self.cache.put(&inspection.digest, &compile::compile(bytes)?)?;
+        let code = compile::compile(bytes)?;
+        self.cache.put(&inspection.digest, inspection.engine.kind, &code)?;
         let plugin: PluginName = name.parse()?;
         let invocation = Arc::new(invocation(&capability, input)?);
         let provider = Provider {

@@ -68,6 +68,27 @@ pub(crate) fn echo() -> String {
         .to_owned()
 }
 
+/// `f: func(x: T) -> T` for a type that is passed as two numbers.
+pub(crate) fn pair(ty: &str) -> String {
+    format!(
+        "(component
+            (core module $m (memory (export \"memory\") 1) (global $next (mut i32) (i32.const 64))
+                (func (export \"realloc\") (param i32 i32 i32 i32) (result i32)
+                    global.get $next
+                    (global.set $next (i32.and (i32.const -8)
+                        (i32.add (global.get $next) (i32.add (local.get 3) (i32.const 7))))))
+                (func (export \"f\") (param i32 i32) (result i32)
+                    (i32.store (i32.const 0) (local.get 0))
+                    (i32.store (i32.const 4) (local.get 1))
+                    i32.const 0))
+            (core instance $i (instantiate $m))
+            (type $t {ty})
+            (func (export \"f\") (param \"x\" $t) (result $t)
+                (canon lift (core func $i \"f\") (memory (core memory $i \"memory\"))
+                    (realloc (core func $i \"realloc\")))))"
+    )
+}
+
 /// `f: func(): result<u32, u32>` that answers with its own error.
 pub(crate) fn failing() -> String {
     "(component

@@ -17,4 +17,5 @@ mod install;
 mod kill;
 mod limits;
 mod plugins;
+mod second_engine;
 mod support;

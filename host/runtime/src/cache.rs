@@ -18,7 +18,7 @@ use mapping::Mapping;
 use meshhost_core::id::Digest;
 use rustix::fs::{Mode, OFlags};
 
-use crate::engine;
+use crate::engine::{self, EngineKind};
 
 mod mapping;
 
@@ -65,12 +65,12 @@ impl From<std::io::Error> for CacheMiss {
 }
 
 impl CodeCache {
-    /// Stores `code` for `component`: written to a temporary name, renamed in, never truncated.
+    /// Stores `code` that was compiled for `component` and this engine: written to a temporary name, renamed in, never truncated.
     ///
     /// # Errors
     /// When the folder cannot be written.
-    pub fn put(&self, component: &Digest, code: &[u8]) -> std::io::Result<()> {
-        let fingerprint = engine::code_fingerprint(&engine::compiling().map_err(other)?);
+    pub fn put(&self, component: &Digest, kind: EngineKind, code: &[u8]) -> std::io::Result<()> {
+        let fingerprint = engine::code_fingerprint(&engine::compiling(kind).map_err(other)?);
         let mut tag = self.hasher(component, &fingerprint);
         tag.update(code);
         let name = file_name(component, &fingerprint);

@@ -5,7 +5,7 @@
 use meshhost_core::{code::Code, limits::MIB};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
-use crate::engine;
+use crate::{engine, inspect};
 
 /// Characters kept of the compiler's message.
 const MESSAGE_CHARS_MAX: usize = 500;
@@ -60,13 +60,13 @@ pub fn child_limits(limits: &CompileLimits) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Compiles `bytes` with the node's engine configuration. Called in the child process only, after
+/// Compiles `bytes` for the engine that [`inspect::engine_of`] names. Called in the child process only, after
 /// [`child_limits`].
 ///
 /// # Errors
 /// When the bytes are not valid for the engine.
 pub fn compile(bytes: &[u8]) -> Result<Vec<u8>, CompileError> {
-    let engine = engine::compiling().map_err(|error| CompileError {
+    let engine = engine::compiling(inspect::engine_of(bytes)).map_err(|error| CompileError {
         code: Code::HostFault,
         message: format!("the compiler could not be set up: {}", bounded(&error)),
     })?;

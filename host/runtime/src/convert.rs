@@ -12,6 +12,8 @@
 //! | tuple, list, fixed-length list | array |
 //! | `list<u8>` | base64 text; as input also `{"blob": "blake3:…"}` |
 //! | map | array of pairs |
+//! | stream, returned | array of its items; of bytes, base64 text |
+//! | future, returned | its value |
 //! | `own`/`borrow` of `meshhost:blob/types.blob` | `{"blob": "blake3:…"}`; as input also base64 |
 //! | u64, s64 | number; beyond 2^53−1 a decimal string is accepted, and produced |
 //! | f32, f64 | number; NaN and the infinities have no JSON form and are refused |
@@ -33,7 +35,7 @@ mod tests;
 
 use meshhost_core::{code::Code, id::Digest, limits::LimitKind};
 use serde_json::Value;
-use wasmtime::component::ResourceAny;
+use wasmtime::component::{ResourceAny, Val};
 
 pub(crate) use command::ARGUMENTS_MAX;
 pub use command::{command_input, command_output};
@@ -185,6 +187,15 @@ pub trait BlobHandles {
     /// # Errors
     /// When the node does not have the blob, or it is larger.
     fn bytes(&mut self, digest: &Digest, bytes_max: u64) -> Result<Vec<u8>, ConvertError>;
+}
+
+/// What was read out of a stream or future that a function returned.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Received {
+    /// The bytes of a `stream<u8>`.
+    Bytes(Vec<u8>),
+    /// The items of any other stream; the value of a future, unless it ended without one.
+    Items(Vec<Val>),
 }
 
 /// What a function returned.

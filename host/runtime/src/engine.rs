@@ -1,8 +1,9 @@
-//! The one engine: its configuration, its pool of instance slots, and the places before the pool.
+//! The engines: their configuration, the pool of instance slots, and the places before the pool.
 //!
-//! Everything here was decided and measured; `host/decisions/0001-engine.md` says why. Two
-//! configurations exist because the child process that compiles needs no pool; both agree in
-//! everything that reaches the code, and a test holds that.
+//! Everything here was decided and measured; `host/decisions/0001-engine.md` says why, and
+//! `0006-second-engine.md` why there are two. Each has a configuration for serving and one for the
+//! child process that compiles and needs no pool; both agree in everything that reaches the code,
+//! and a test holds that.
 
 use std::sync::{
     Arc,
@@ -10,12 +11,25 @@ use std::sync::{
 };
 
 use meshhost_core::limits::Limits;
+use serde::Serialize;
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, TryAcquireError};
 use wasmparser::WasmFeatures;
 use wasmtime::{
     Config, Enabled, InstanceAllocationStrategy, OperatorCost, PoolingAllocationConfig,
     VariableOperatorCost, component::Component,
 };
+
+/// Which engine runs a component.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EngineKind {
+    /// The first: pooled, and without the component model's concurrency, which would make each
+    /// call three to five times as expensive.
+    Plain,
+    /// The second, for what the first leaves out: asynchronous functions, streams and futures
+    /// (WASI 0.3), and lists of fixed length. It is made when the first such component is loaded.
+    Concurrent,
+}
 
 /// Fuel after which a guest hands control back: about 0.1 ms of work, so that the deadline and
 /// cancelling take effect and other calls get the thread.
@@ -48,27 +62,37 @@ const SWITCHED_OFF: WasmFeatures = WasmFeatures::GC
     .union(WasmFeatures::WIDE_ARITHMETIC)
     .union(WasmFeatures::CUSTOM_PAGE_SIZES);
 
+/// What the second engine runs besides what the first does. `map` is not here: it is a list of
+/// pairs under another name, and costs the first engine nothing.
+const SECOND_ENGINE_ONLY: WasmFeatures = WasmFeatures::CM_ASYNC
+    .union(WasmFeatures::CM_ASYNC_STACKFUL)
+    .union(WasmFeatures::CM_FIXED_LENGTH_LISTS);
+
 /// Tables that one place in the pool holds; a component with more takes more places.
 const TABLES_PER_PLACE: u32 = 4;
 /// Places that one component may take: a component with more memories or tables is refused.
 const PLACES_PER_COMPONENT: u32 = 8;
 
-/// The engine of a process that runs components, with slots for `places` plain components.
+/// An engine of a process that runs components, with slots for `places` plain components. Only
+/// the first has a pool: a call on the second may take many stacks, so that no number of places
+/// would say how many the pool needs, and its components are few.
 ///
 /// # Errors
 /// When the machine cannot reserve the address space.
-pub(crate) fn serving(places: u32) -> wasmtime::Result<wasmtime::Engine> {
-    let mut config = code_settings();
-    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(places)));
+pub(crate) fn serving(kind: EngineKind, places: u32) -> wasmtime::Result<wasmtime::Engine> {
+    let mut config = code_settings(kind);
+    if kind == EngineKind::Plain {
+        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(places)));
+    }
     wasmtime::Engine::new(&config)
 }
 
-/// The engine of the child process that compiles: the same code, no pool.
+/// An engine of the child process that compiles: the same code, no pool.
 ///
 /// # Errors
 /// When wasmtime refuses the configuration.
-pub(crate) fn compiling() -> wasmtime::Result<wasmtime::Engine> {
-    wasmtime::Engine::new(&code_settings())
+pub(crate) fn compiling(kind: EngineKind) -> wasmtime::Result<wasmtime::Engine> {
+    wasmtime::Engine::new(&code_settings(kind))
 }
 
 /// The engine as wasmtime's documentation suggests it to begin with: pooling and nothing tuned.
@@ -77,13 +101,14 @@ pub(crate) fn compiling() -> wasmtime::Result<wasmtime::Engine> {
 /// # Errors
 /// When the machine cannot reserve the address space.
 pub(crate) fn stock() -> wasmtime::Result<wasmtime::Engine> {
-    let mut config = code_settings();
+    let mut config = code_settings(EngineKind::Plain);
     config.allocation_strategy(InstanceAllocationStrategy::pooling());
     wasmtime::Engine::new(&config)
 }
 
 /// Everything that the compiled code depends on.
-fn code_settings() -> Config {
+fn code_settings(kind: EngineKind) -> Config {
+    let concurrent = kind == EngineKind::Concurrent;
     let mut config = Config::new();
     config
         .consume_fuel(true)
@@ -96,8 +121,10 @@ fn code_settings() -> Config {
         // Telling the system's unwinder of every function takes long when code is loaded.
         .native_unwind_info(false)
         .generate_address_map(false)
-        .concurrency_support(false)
-        .wasm_features(SWITCHED_OFF, false);
+        .concurrency_support(concurrent)
+        .wasm_features(SWITCHED_OFF, false)
+        .wasm_features(WasmFeatures::CM_MAP, true)
+        .wasm_features(SECOND_ENGINE_ONLY, concurrent);
     config
 }
 
@@ -213,14 +240,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_child_makes_code_that_the_pool_runs() {
-        let (serving, compiling) = (serving(2).unwrap(), compiling().unwrap());
-        assert_eq!(code_fingerprint(&serving), code_fingerprint(&compiling));
+    fn the_child_makes_code_that_each_engine_runs_and_no_other() {
+        let prints = [EngineKind::Plain, EngineKind::Concurrent].map(|kind| {
+            let (serving, compiling) = (serving(kind, 2).unwrap(), compiling(kind).unwrap());
+            assert_eq!(code_fingerprint(&serving), code_fingerprint(&compiling));
+            code_fingerprint(&serving)
+        });
+        assert_ne!(prints[0], prints[1]);
     }
 
     #[test]
     fn what_is_switched_off_does_not_compile() {
-        let engine = compiling().unwrap();
+        let engines = [EngineKind::Plain, EngineKind::Concurrent].map(|k| compiling(k).unwrap());
         for (feature, text) in [
             ("tail calls", "(func $f return_call $f)"),
             ("memory64", "(memory i64 1)"),
@@ -232,7 +263,9 @@ mod tests {
         ] {
             let wat = format!("(component (core module {text}))");
             let bytes = wat::parse_str(&wat).unwrap();
-            assert!(engine.precompile_component(&bytes).is_err(), "{feature} must be off");
+            for engine in &engines {
+                assert!(engine.precompile_component(&bytes).is_err(), "{feature} must be off");
+            }
         }
     }
 }

@@ -7,6 +7,7 @@
 pub mod bare;
 mod deadline;
 mod ending;
+mod received;
 mod run;
 #[cfg(test)]
 mod tests;

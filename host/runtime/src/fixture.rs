@@ -91,7 +91,7 @@ impl Converter {
         &mut self,
         results: &[wasmtime::component::Val],
     ) -> Result<ConvertedOutput, ConvertError> {
-        lift(results, &self.function, &self.output, &mut self.blobs)
+        lift(results, Vec::new(), &self.function, &self.output, &mut self.blobs)
     }
 
     /// The message of the refusal.

@@ -16,6 +16,7 @@ mod keyvalue;
 mod logging;
 mod random;
 mod sockets;
+mod wasi03;
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,6 +24,7 @@ use wasmtime::component::{HasData, Linker, ResourceTable};
 use wasmtime_wasi::p2::pipe::MemoryInputPipe;
 
 use crate::{
+    engine::EngineKind,
     live::Rules,
     state::{Call, CallRecord, HostState, Shared},
 };
@@ -104,11 +106,15 @@ impl HasData for Imports {
     type Data<'a> = View<'a>;
 }
 
-/// Links every interface that the host has.
+/// Links every interface that the host has. Those of WASI 0.3 need what only the second engine
+/// has; components on it may use those of 0.2 as well, and most do.
 ///
 /// # Errors
 /// When two modules define the same name: a defect of this crate.
-pub(crate) fn link_all(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
+pub(crate) fn link_all(linker: &mut Linker<HostState>, kind: EngineKind) -> wasmtime::Result<()> {
+    if kind == EngineKind::Concurrent {
+        wasi03::link(linker)?;
+    }
     link_io(linker)?;
     clocks::link(linker)?;
     random::link(linker)?;

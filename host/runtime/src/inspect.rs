@@ -26,6 +26,8 @@ use serde::Serialize;
 use wit_component::{DecodedWasm, WitPrinter};
 use wit_parser::{Resolve, WorldId};
 
+use crate::engine::EngineKind;
+
 /// Largest component in bytes.
 pub const COMPONENT_BYTES_MAX: usize = 100 * 1024 * 1024;
 /// Most bytes of the WIT text that is kept.
@@ -59,12 +61,23 @@ pub struct Inspection {
     /// Names that a plugin may not use, each with the reason: an install is refused when there is
     /// one (code reserved-name).
     pub reserved: Vec<String>,
+    /// Which engine runs it.
+    pub engine: EngineReport,
     /// What the component needs of the engine that this release does not run: it can be looked at
     /// and not installed.
     pub unsupported: Vec<String>,
     /// The manifest in the custom section `meshhost:manifest`, when there is one (TOML text).
     #[serde(skip)]
     pub manifest: Option<String>,
+}
+
+/// Which engine runs a component.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct EngineReport {
+    /// The first, unless there is a reason.
+    pub kind: EngineKind,
+    /// What the component uses that only the second engine runs.
+    pub reasons: Vec<String>,
 }
 
 /// One export.
@@ -100,7 +113,7 @@ pub enum ImportClass {
     },
     /// Linked, and refuses every call: sockets.
     AlwaysDenied,
-    /// Known, and not run by this release: WASI 0.3.
+    /// Known, and not provided by this release.
     NotSupported {
         /// Why.
         reason: String,
@@ -134,6 +147,25 @@ impl InspectError {
     }
 }
 
+impl EngineReport {
+    fn of(reasons: Vec<String>) -> Self {
+        let kind = if reasons.is_empty() { EngineKind::Plain } else { EngineKind::Concurrent };
+        Self { kind, reasons }
+    }
+}
+
+/// Which engine runs the component with these bytes, which [`inspect`] has accepted; of any others
+/// it says nothing.
+#[must_use]
+pub fn engine_of(bytes: &[u8]) -> EngineKind {
+    EngineReport::of(structure::needs(bytes).second_engine).kind
+}
+
+/// Whether an exported interface is that of a command, in a version that the host knows.
+pub(crate) fn is_run(interface: &str) -> bool {
+    ["wasi:cli/run@0.2.", "wasi:cli/run@0.3."].iter().any(|known| interface.starts_with(known))
+}
+
 /// Reads `bytes`. `plugin` is the name under which it would be installed: functions that the
 /// world exports itself, and `wasi:cli/run`, take it as their first part.
 ///
@@ -159,7 +191,8 @@ pub fn inspect(bytes: &[u8], plugin: &str) -> Result<Inspection, InspectError> {
         section_bytes: structure.section_bytes,
         core_instances: structure.core_instances,
         reserved: exports.reserved,
-        unsupported: structure.unsupported,
+        engine: EngineReport::of(structure.needs.second_engine),
+        unsupported: structure.needs.unsupported,
         manifest: structure.manifest,
     })
 }

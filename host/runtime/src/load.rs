@@ -1,6 +1,11 @@
 //! Makes an installed component ready to be called: code from the cache, linked once.
 
-use std::{collections::HashMap, fs::File, os::fd::AsRawFd, sync::Arc};
+use std::{
+    collections::HashMap,
+    fs::File,
+    os::fd::AsRawFd,
+    sync::{Arc, OnceLock},
+};
 
 use meshhost_core::{
     capability::ExportPath,
@@ -18,9 +23,9 @@ use wasmtime::component::{
 use crate::{
     cache::CodeCache,
     convert::{self, ConvertError, InputRules, command_input},
-    engine::{self, Places},
+    engine::{self, EngineKind, Places},
     file_pool::FilePool,
-    imports,
+    imports, inspect,
     state::{HostState, Shared, escape_into},
 };
 
@@ -65,14 +70,22 @@ impl LoadError {
     }
 }
 
-/// The engine, the linker and the pools: one per process.
+/// The engines, their linkers and the pools: one per process.
 pub struct Runtime {
-    pub(crate) engine: wasmtime::Engine,
     pub(crate) shared: Arc<Shared>,
     pub(crate) places: Places,
     /// Whether the actors must end.
     pub(crate) closing: watch::Sender<bool>,
+    plain: Linked,
+    /// Made when the first component that needs it is loaded.
+    concurrent: OnceLock<Linked>,
+}
+
+/// One engine, with what the host gives its components.
+pub(crate) struct Linked {
+    pub(crate) engine: wasmtime::Engine,
     linker: Linker<HostState>,
+    kind: EngineKind,
     fingerprint: [u8; 32],
 }
 
@@ -86,6 +99,8 @@ impl std::fmt::Debug for Runtime {
 pub struct Loaded {
     digest: Digest,
     pub(crate) prepared: InstancePre<HostState>,
+    /// The engine that runs it.
+    pub(crate) kind: EngineKind,
     /// How many places of the pool an instance takes.
     pub(crate) places: u32,
     functions: HashMap<ExportPath, Function>,
@@ -140,13 +155,13 @@ impl Loaded {
 }
 
 impl Runtime {
-    /// Makes the engine and the linker.
+    /// Makes the first engine and its linker.
     ///
     /// # Errors
     /// When the machine cannot reserve the pool.
     pub fn new(config: RuntimeConfig, ports: Ports) -> Result<Arc<Self>, LoadError> {
-        let engine = engine::serving(config.instances).map_err(|error| fault(&error))?;
-        Self::with_engine(engine, config, ports)
+        let engine = engine::serving(EngineKind::Plain, config.instances);
+        Self::with_engine(engine.map_err(|error| fault(&error))?, config, ports)
     }
 
     /// A runtime on wasmtime's pool as it is without tuning. Only for the benchmark that shows
@@ -163,49 +178,91 @@ impl Runtime {
         config: RuntimeConfig,
         ports: Ports,
     ) -> Result<Arc<Self>, LoadError> {
-        let mut linker = Linker::new(&engine);
-        imports::link_all(&mut linker).map_err(|error| fault(&error))?;
         let files = FilePool::new(config.file_threads);
         Ok(Arc::new(Self {
-            fingerprint: engine::code_fingerprint(&engine),
-            engine,
+            plain: Linked::new(EngineKind::Plain, engine)?,
+            concurrent: OnceLock::new(),
             shared: Arc::new(Shared { ports, files }),
             places: Places::new(config.instances),
             closing: watch::Sender::new(false),
-            linker,
         }))
     }
 
-    /// Loads from the cache. `Ok(None)` means that the code must be compiled (again) first.
+    /// Loads from the cache, for whichever engine the code was compiled. `Ok(None)` means that the
+    /// code must be compiled (again) first.
     ///
     /// # Errors
     /// When the component cannot be linked: an unknown import, a wrong type, more memories or
-    /// tables than an instance may have.
+    /// tables than an instance may have. When the second engine cannot be made.
     pub fn load(
         &self,
         component: &Digest,
         cache: &CodeCache,
     ) -> Result<Option<Arc<Loaded>>, LoadError> {
-        let file = match cache.open(component, &self.fingerprint) {
-            Ok(file) => file,
-            Err(miss) => {
-                tracing::debug!(%component, %miss, "code is compiled again");
-                return Ok(None);
-            }
-        };
-        match map_code(&self.engine, &file) {
-            Ok(code) => self.prepare(*component, &code).map(Some),
-            Err(error) => {
-                tracing::warn!(%component, %error, "authentic code does not load");
-                Ok(None)
+        for kind in [EngineKind::Plain, EngineKind::Concurrent] {
+            let fingerprint = self.fingerprint(kind).map_err(|error| fault(&error))?;
+            let file = match cache.open(component, &fingerprint) {
+                Ok(file) => file,
+                Err(miss) => {
+                    tracing::debug!(%component, %miss, ?kind, "no code in the cache");
+                    continue;
+                }
+            };
+            let linked = self.linked(kind)?;
+            match map_code(&linked.engine, &file) {
+                Ok(code) => return linked.prepare(*component, &code).map(Some),
+                Err(error) => {
+                    tracing::warn!(%component, %error, "authentic code does not load");
+                }
             }
         }
+        Ok(None)
+    }
+
+    /// The engine of this kind, made if need be.
+    pub(crate) fn linked(&self, kind: EngineKind) -> Result<&Linked, LoadError> {
+        match (kind, self.concurrent.get()) {
+            (EngineKind::Plain, _) => Ok(&self.plain),
+            (EngineKind::Concurrent, Some(linked)) => Ok(linked),
+            (EngineKind::Concurrent, None) => {
+                // It has no pool, so the number of places is nothing to it.
+                let engine = engine::serving(kind, 0).map_err(|error| fault(&error))?;
+                let linked = Linked::new(kind, engine)?;
+                // Two threads may come here; the second one's is dropped.
+                Ok(self.concurrent.get_or_init(|| linked))
+            }
+        }
+    }
+
+    /// What code for this engine is stored under. Does not make the second engine for good.
+    fn fingerprint(&self, kind: EngineKind) -> wasmtime::Result<[u8; 32]> {
+        match (kind, self.concurrent.get()) {
+            (EngineKind::Plain, _) => Ok(self.plain.fingerprint),
+            (EngineKind::Concurrent, Some(linked)) => Ok(linked.fingerprint),
+            (EngineKind::Concurrent, None) => {
+                Ok(engine::code_fingerprint(&engine::compiling(kind)?))
+            }
+        }
+    }
+
+    /// Whether a component that needs the second engine was loaded.
+    #[cfg(test)]
+    pub(crate) fn has_second_engine(&self) -> bool {
+        self.concurrent.get().is_some()
     }
 
     /// How often the pool had no slot for a call that held its place. Anything but 0 is a defect.
     #[must_use]
     pub fn pool_exhausted(&self) -> u64 {
         self.places.pool_exhausted()
+    }
+}
+
+impl Linked {
+    fn new(kind: EngineKind, engine: wasmtime::Engine) -> Result<Self, LoadError> {
+        let mut linker = Linker::new(&engine);
+        imports::link_all(&mut linker, kind).map_err(|error| fault(&error))?;
+        Ok(Self { fingerprint: engine::code_fingerprint(&engine), engine, linker, kind })
     }
 
     pub(crate) fn prepare(
@@ -223,7 +280,7 @@ impl Runtime {
             LoadError::new(Code::UnknownImport, message)
         })?;
         let functions = self.functions(component).map_err(|error| fault(&error))?;
-        Ok(Arc::new(Loaded { digest, prepared, places, functions }))
+        Ok(Arc::new(Loaded { digest, prepared, kind: self.kind, places, functions }))
     }
 
     /// Every exported function, with its type as the linked instance has it.
@@ -236,8 +293,7 @@ impl Runtime {
                 return;
             }
             let Some(index) = component.get_export_index(instance.as_ref(), name) else { return };
-            let is_command = name == "run"
-                && interface.is_some_and(|interface| interface.starts_with("wasi:cli/run@0.2."));
+            let is_command = name == "run" && interface.is_some_and(inspect::is_run);
             let path =
                 ExportPath { interface: interface.map(str::to_owned), function: name.to_owned() };
             functions.insert(path, Function { index, ty, is_command });

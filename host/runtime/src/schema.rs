@@ -39,9 +39,15 @@ pub enum NotMappable {
         "it passes the resource `{0}`; of resources only meshhost:blob/types.blob has a JSON form"
     )]
     Resource(String),
-    /// It is asynchronous, or takes or returns a stream, a future or an error context.
-    #[error("it uses {0} of WASI 0.3, which this release does not run")]
-    Asynchronous(&'static str),
+    /// It takes a stream or a future.
+    #[error("it takes {0}; an input is whole before the call begins")]
+    Takes(&'static str),
+    /// It returns a stream or a future of something that the host cannot read one by one.
+    #[error("it returns {0} of something else than numbers, texts, truth values or bytes")]
+    Returns(&'static str),
+    /// It passes an error context.
+    #[error("it passes an error context, which this release does not run")]
+    ErrorContext,
     /// Its types nest too deeply.
     #[error("its types nest deeper than {TYPE_DEPTH_MAX} levels")]
     TooDeep,
@@ -102,9 +108,6 @@ pub fn function_schemas(
     if let Some(resource) = function.kind.resource() {
         let name = resolve.types.get(resource).and_then(|ty| ty.name.clone());
         return Err(NotMappable::Method(name.unwrap_or_default()));
-    }
-    if function.kind.is_async() {
-        return Err(NotMappable::Asynchronous("an asynchronous function"));
     }
     budget.function = FUNCTION_SCHEMA_BYTES_MAX;
     let input = input_schema(resolve, function, parameters, budget)?;

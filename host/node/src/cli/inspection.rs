@@ -1,4 +1,5 @@
-//! What `plugin inspect` shows beyond the review: imports and exports one by one, and the WIT.
+//! What `plugin inspect` shows beyond the review: the engine, imports and exports one by one, and
+//! the WIT.
 
 use serde_json::Value;
 
@@ -16,9 +17,10 @@ pub(crate) fn wit(review: &Review) -> String {
     format!("{}\n", clean(wit).trim_end())
 }
 
-/// The card, then imports and exports one by one.
+/// The card, then the engine, and imports and exports one by one.
 pub(crate) fn card(review: &Review) -> String {
     let mut text = review::card(review);
+    text.push_str(&engine(&review.inspection));
     let imports = review.inspection.get("imports").and_then(Value::as_array);
     if let Some(imports) = imports.filter(|imports| !imports.is_empty()) {
         text.push_str(&format!("{}\n", styled(BOLD, "Imports")));
@@ -38,6 +40,27 @@ pub(crate) fn card(review: &Review) -> String {
     text
 }
 
+/// Which engine runs the component and why, and what none runs; nothing when it is the first one.
+fn engine(inspection: &Value) -> String {
+    let names = |list: Option<&Value>| {
+        let names = list.and_then(Value::as_array).into_iter().flatten();
+        names.filter_map(Value::as_str).map(|name| clean_line(name).into_owned()).collect()
+    };
+    let reasons: Vec<String> = names(inspection.pointer("/engine/reasons"));
+    let unsupported: Vec<String> = names(inspection.get("unsupported"));
+    let mut text = String::new();
+    for (title, uses) in [("Runs on the second engine", reasons), ("Does not run", unsupported)] {
+        if !uses.is_empty() {
+            text.push_str(&format!("{}\n", styled(BOLD, title)));
+            for part in uses {
+                text.push_str(&indented("  ", &format!("it uses {part}\n")));
+            }
+            text.push('\n');
+        }
+    }
+    text
+}
+
 fn import_class(import: &Value) -> String {
     // The class is an object with a tag of the same name.
     let class = import.get("class").unwrap_or(&Value::Null);
@@ -50,6 +73,8 @@ fn import_class(import: &Value) -> String {
                 permissions.into_iter().flatten().filter_map(Value::as_str).collect();
             format!("needs {}", clean_line(&names.join(" or ")))
         }
+        "always-denied" => "always denied".to_owned(),
+        "not-supported" => format!("imported, {}", field(class, "reason")),
         "version-mismatch" => format!("other version: {} is here", field(class, "provided")),
         _ => "unknown".to_owned(),
     }

@@ -6,6 +6,7 @@ use std::{path::PathBuf, sync::Arc};
 use meshhost_core::{code::Code, id::Digest, outcome::Refusal};
 use meshhost_runtime::{
     cache::CodeCache,
+    inspect::engine_of,
     load::{Loaded, Runtime},
 };
 
@@ -67,7 +68,7 @@ impl Readiness {
             return Ok(loaded);
         }
         let code = self.compiler.compile(bytes).await?;
-        self.cache.put(component, &code).map_err(|_| {
+        self.cache.put(component, engine_of(bytes), &code).map_err(|_| {
             Refusal::new(
                 Code::StoreFault,
                 "the compiled code could not be written; is the disk full?",

@@ -8,7 +8,7 @@ use meshhost_core::{
     id::{Digest, InvocationId},
     outcome::OutcomeKind,
 };
-use meshhost_runtime::{cache::CodeCache, compile::compile};
+use meshhost_runtime::{cache::CodeCache, compile::compile, inspect::engine_of};
 use serde_json::{Value, json};
 
 use super::*;
@@ -106,7 +106,8 @@ impl Fixture {
             folder: store.directory.code_cache(),
             key: store.keys.derived(Purpose::CodeCache),
         };
-        cache.put(&Digest::of(&bytes), &compile(&bytes).unwrap()).unwrap();
+        let code = compile(&bytes).unwrap();
+        cache.put(&Digest::of(&bytes), engine_of(&bytes), &code).unwrap();
         let file = folder.path().join("keeper.wasm");
         std::fs::write(&file, bytes).unwrap();
         std::fs::write(folder.path().join("keeper.plugin.toml"), MANIFEST).unwrap();

@@ -12,6 +12,7 @@ use wasmtime::component::Component;
 
 use super::*;
 use crate::{
+    engine::EngineKind,
     imports::testing::{self, invocation, ports},
     load::RuntimeConfig,
 };
@@ -78,8 +79,9 @@ impl Fixture {
 
     fn on(runtime: &Arc<Runtime>, limits: Limits) -> Self {
         let bytes = wat::parse_str(COUNTER).unwrap();
-        let component = Component::new(&runtime.engine, &bytes).unwrap();
-        let loaded = runtime.prepare(Digest::of(&bytes), &component).unwrap();
+        let linked = runtime.linked(EngineKind::Plain).unwrap();
+        let component = Component::new(&linked.engine, &bytes).unwrap();
+        let loaded = linked.prepare(Digest::of(&bytes), &component).unwrap();
         let (grants, _) = LiveGrants::open(&EffectiveGrants::default(), Arc::new([]));
         let actor = runtime.start_actor(loaded, limits, grants);
         Self { runtime: Arc::clone(runtime), actor }

@@ -15,9 +15,9 @@ impl Fixture {
         let folder = tempfile::tempdir().unwrap();
         let cache = CodeCache { folder: folder.path().to_owned(), key: [7; 32] };
         let component = Digest::of(b"component");
-        let fingerprint = engine::code_fingerprint(&engine::compiling().unwrap());
+        let fingerprint = engine::code_fingerprint(&engine::compiling(EngineKind::Plain).unwrap());
         let path = folder.path().join(file_name(&component, &fingerprint));
-        cache.put(&component, &vec![3; SHARED_BYTES_MIN + 17]).unwrap();
+        cache.put(&component, EngineKind::Plain, &vec![3; SHARED_BYTES_MIN + 17]).unwrap();
         Self { _folder: folder, cache, component, fingerprint, path }
     }
 
@@ -29,7 +29,8 @@ impl Fixture {
 #[test]
 fn what_was_put_opens_at_its_start_and_nothing_else_is_left() {
     let fixture = Fixture::new();
-    fixture.cache.put(&fixture.component, b"again, over the old one").unwrap();
+    let again = b"again, over the old one";
+    fixture.cache.put(&fixture.component, EngineKind::Plain, again).unwrap();
     let mut code = Vec::new();
     fixture.open().unwrap().read_to_end(&mut code).unwrap();
     assert_eq!(&code[..code.len() - TAG_BYTES], b"again, over the old one");

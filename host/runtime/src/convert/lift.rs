@@ -5,11 +5,12 @@ use serde_json::{Map, Value};
 use wasmtime::component::{Type, Val, types::ComponentFunc};
 
 use super::{
-    BlobHandles, ConvertError, ConvertedOutput, OutputRules, Returned, budget::Budget, number,
-    path::Path,
+    BlobHandles, ConvertError, ConvertedOutput, OutputRules, Received, Returned, budget::Budget,
+    number, path::Path,
 };
 
-/// Makes JSON from what `function` returned.
+/// Makes JSON from what `function` returned. `received` are the contents of the streams and
+/// futures in it, in the order in which they stand there.
 ///
 /// # Errors
 /// output-invalid when a value has no JSON form (NaN, an infinity) or is not of the function's
@@ -17,11 +18,13 @@ use super::{
 /// the value is built; or what `blobs` answered.
 pub fn lift(
     results: &[Val],
+    received: Vec<Received>,
     function: &ComponentFunc,
     rules: &OutputRules,
     blobs: &mut dyn BlobHandles,
 ) -> Result<ConvertedOutput, ConvertError> {
-    let mut lifting = Lifting { budget: Budget::new(rules.output_bytes), rules, blobs };
+    let (budget, received) = (Budget::new(rules.output_bytes), received.into_iter());
+    let mut lifting = Lifting { budget, rules, received, blobs };
     let returned = match (results, function.results().next()) {
         ([], None) => Returned::Output(lifting.null()?),
         ([Val::Result(Ok(value))], Some(Type::Result(ty))) => {
@@ -43,6 +46,7 @@ pub fn lift(
 struct Lifting<'a> {
     budget: Budget,
     rules: &'a OutputRules,
+    received: std::vec::IntoIter<Received>,
     blobs: &'a mut dyn BlobHandles,
 }
 
@@ -102,6 +106,8 @@ impl Lifting<'_> {
             (Type::FixedLengthList(list), Val::FixedLengthList(items)) => {
                 self.elements(path, &list.ty(), items)
             }
+            (Type::Stream(stream), Val::Stream(_)) => self.stream(path, stream.ty()),
+            (Type::Future(future), Val::Future(_)) => self.future(path, future.ty()),
             (Type::Map(map), Val::Map(pairs)) => self.map(path, &map.key(), &map.value(), pairs),
             (Type::Record(_), Val::Record(fields)) => self.record(path, ty, fields),
             (Type::Tuple(tuple), Val::Tuple(items)) => {
@@ -187,12 +193,41 @@ impl Lifting<'_> {
         if length > self.rules.list_bytes {
             return Err(ConvertError::list_bytes(path, length, self.rules.list_bytes));
         }
-        self.budget.charge(length.div_ceil(3).saturating_mul(4).saturating_add(2))?;
+        self.charge_bytes(length)?;
         let bytes = items.iter().map(|item| match item {
             Val::U8(byte) => Ok(*byte),
             _ => Err(wrong_type(path)),
         });
         Ok(Value::String(STANDARD.encode(bytes.collect::<Result<Vec<u8>, _>>()?)))
+    }
+
+    /// Takes the length of base64 text.
+    fn charge_bytes(&mut self, length: u64) -> Result<(), ConvertError> {
+        self.budget.charge(length.div_ceil(3).saturating_mul(4).saturating_add(2))
+    }
+
+    /// The bytes of a stream are not bounded like those of a list: they never were a list of
+    /// values.
+    fn stream(&mut self, path: &Path<'_>, item: Option<Type>) -> Result<Value, ConvertError> {
+        match (self.received.next(), item) {
+            (Some(Received::Bytes(bytes)), Some(Type::U8)) => {
+                self.charge_bytes(bytes.len() as u64)?;
+                Ok(Value::String(STANDARD.encode(bytes)))
+            }
+            (Some(Received::Items(items)), Some(item)) => self.elements(path, &item, &items),
+            _ => Err(wrong_type(path)),
+        }
+    }
+
+    fn future(&mut self, path: &Path<'_>, value: Option<Type>) -> Result<Value, ConvertError> {
+        let Some(ty) = value else { return Err(wrong_type(path)) };
+        match self.received.next() {
+            Some(Received::Items(values)) => match values.first() {
+                Some(value) => self.value(path, &ty, value),
+                None => Err(ConvertError::output(path, "the future ended without a value")),
+            },
+            _ => Err(wrong_type(path)),
+        }
     }
 
     fn map(

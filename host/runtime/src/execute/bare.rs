@@ -48,7 +48,8 @@ impl Runtime {
         });
         let export = permit.capability().export.clone();
         let function = loaded.function(&export)?;
-        let mut store = Store::new(&self.engine, HostState::new(Arc::clone(&call), &self.shared));
+        let mut store =
+            Store::new(loaded.prepared.engine(), HostState::new(Arc::clone(&call), &self.shared));
         let inputs = InputBlobs::default();
         let mut blobs = BlobTable::new(store.as_context_mut(), &inputs);
         let list_bytes = call.limits.list_bytes;
@@ -62,7 +63,7 @@ impl Bare<'_> {
     /// A fresh store and instance, the call, and the end of both. Says whether it returned.
     pub async fn call(&self) -> bool {
         let state = HostState::new(Arc::clone(&self.call), &self.runtime.shared);
-        let mut store = Store::new(&self.runtime.engine, state);
+        let mut store = Store::new(self.loaded.prepared.engine(), state);
         let Some(function) = self.loaded.function(&self.export) else { return false };
         if store.set_fuel(u64::MAX).is_err() {
             return false;

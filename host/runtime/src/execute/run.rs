@@ -18,13 +18,14 @@ use super::{
     Executed, Request, TrapPhase,
     deadline::Deadline,
     ending::{self, Ended, Ending},
+    received::{Kept, bound_entries, receive},
 };
 use crate::{
     convert::{
         ConvertedOutput, InputRules, OutputRules, UnknownInput, command_input, command_output,
         lift, lower,
     },
-    engine::YIELD_FUEL,
+    engine::{EngineKind, YIELD_FUEL},
     imports::blob::handles::{BlobTable, InputBlobs, save, take_back},
     load::{Function, Loaded, Runtime},
     state::{Call, HostState, Shared},
@@ -93,7 +94,8 @@ impl Run {
             started,
             started_us: runtime.shared.ports.clock.now_us(),
         });
-        let (engine, shared) = (runtime.engine.clone(), Arc::clone(&runtime.shared));
+        let engine = request.execution.loaded.prepared.engine().clone();
+        let shared = Arc::clone(&runtime.shared);
         Ok(Self { engine, shared, call, request, deadline, is_command })
     }
 
@@ -105,6 +107,7 @@ impl Run {
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(usize::try_from(limits.hostcall_fuel).unwrap_or(usize::MAX));
         store.set_max_component_handles(usize::try_from(limits.handles).unwrap_or(usize::MAX));
+        bound_entries(&mut store);
         store.call_hook(|store, hook| match hook {
             CallHook::ReturningFromHost => Ok(store.data().check_host_calls()?),
             _ => Ok(()),
@@ -182,13 +185,28 @@ impl Run {
             .await
             .map_err(|_| Ended::Deadline)?
             .map_err(|error| Ended::trap(TrapPhase::Call, error))?;
+        let received = self.receive(store, &results).await?;
         take_back(store.as_context_mut(), lent);
 
         if self.is_command {
             let failed = matches!(results.as_slice(), [Val::Result(Err(_))]);
             return Err(Ended::Exit(u8::from(failed)));
         }
-        self.lift(store, function, &inputs, &results).await
+        self.lift(store, function, &inputs, &results, received).await
+    }
+
+    /// Lets a call of the second engine end: what it returned may still come, and what it began
+    /// may still run.
+    async fn receive(
+        &self,
+        store: &mut Store<HostState>,
+        results: &[Val],
+    ) -> Result<Vec<Kept>, Ended> {
+        if self.request.execution.loaded.kind == EngineKind::Plain {
+            return Ok(Vec::new());
+        }
+        let received = self.deadline.bound(receive(store, results, &self.call.limits)).await;
+        received.map_err(|_| Ended::Deadline)?.map_err(|error| Ended::trap(TrapPhase::Call, error))
     }
 
     async fn instantiate(&self, store: &mut Store<HostState>) -> Result<Instance, Ended> {
@@ -232,11 +250,14 @@ impl Run {
         function: &Function,
         inputs: &InputBlobs,
         results: &[Val],
+        received: Vec<Kept>,
     ) -> Result<ConvertedOutput, Ended> {
+        let (received, _held): (Vec<_>, Vec<_>) = received.into_iter().unzip();
         let Limits { output_bytes, list_bytes, .. } = self.call.limits;
         let rules = OutputRules { output_bytes, list_bytes };
         let mut blobs = BlobTable::new(store.as_context_mut(), inputs);
-        let output = lift(results, &function.ty, &rules, &mut blobs).map_err(Ended::Output)?;
+        let output = lift(results, received, &function.ty, &rules, &mut blobs);
+        let output = output.map_err(Ended::Output)?;
         let unsaved = blobs.finish();
         if !unsaved.is_empty() {
             let saved = self.deadline.bound(save(&self.call.blobs, unsaved)).await;

@@ -1,5 +1,6 @@
 //! Calls of real components, most of them hostile, through the whole runtime.
 
+mod concurrent;
 mod limits;
 mod traps;
 
@@ -20,7 +21,9 @@ use super::*;
 use crate::{
     cache::CodeCache,
     compile::compile,
+    engine::EngineKind,
     imports::testing::{self, invocation, ports},
+    inspect::engine_of,
     load::RuntimeConfig,
 };
 
@@ -117,8 +120,9 @@ impl Fixture {
 
 fn load(runtime: &Runtime, wat: &str) -> Arc<Loaded> {
     let bytes = wat::parse_str(wat).unwrap();
-    let component = Component::new(&runtime.engine, &bytes).unwrap();
-    runtime.prepare(Digest::of(&bytes), &component).unwrap()
+    let linked = runtime.linked(engine_of(&bytes)).unwrap();
+    let component = Component::new(&linked.engine, &bytes).unwrap();
+    linked.prepare(Digest::of(&bytes), &component).unwrap()
 }
 
 /// A component whose `run: func() -> u32` has this core body; `items` stand in its module.
@@ -183,7 +187,7 @@ async fn compiled_code_goes_through_the_cache_to_a_call() {
     let digest = Digest::of(&bytes);
     let mut fixture = Fixture::new(&body("", "i32.const 7"));
     assert!(fixture.runtime.load(&digest, &cache).unwrap().is_none(), "nothing there yet");
-    cache.put(&digest, &compile(&bytes).unwrap()).unwrap();
+    cache.put(&digest, EngineKind::Plain, &compile(&bytes).unwrap()).unwrap();
     fixture.loaded = fixture.runtime.load(&digest, &cache).unwrap().unwrap();
     assert_eq!(fixture.succeeds().await, json!(5));
 
@@ -252,8 +256,9 @@ async fn an_unknown_import_does_not_load() {
         (export "f" (func)))))"#,
     )
     .unwrap();
-    let component = Component::new(&runtime.engine, &bytes).unwrap();
-    let error = runtime.prepare(Digest::of(&bytes), &component).unwrap_err();
+    let linked = runtime.linked(EngineKind::Plain).unwrap();
+    let component = Component::new(&linked.engine, &bytes).unwrap();
+    let error = linked.prepare(Digest::of(&bytes), &component).unwrap_err();
     assert_eq!(error.code, Code::UnknownImport);
     assert!(error.message.contains("acme:no/such"), "{error}");
 }

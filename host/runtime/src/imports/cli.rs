@@ -97,7 +97,7 @@ impl stdout::Host for View<'_> {
 impl stderr::Host for View<'_> {
     fn get_stderr(&mut self) -> wasmtime::Result<Resource<DynOutputStream>> {
         let context = self.context.clone();
-        let stream: DynOutputStream = Box::new(Stderr { context, begun: Vec::new() });
+        let stream: DynOutputStream = Box::new(Stderr { context, begun: BegunText::default() });
         Ok(self.table.push(stream)?)
     }
 }
@@ -119,15 +119,7 @@ impl Pollable for Stdout {
 
 impl OutputStream for Stdout {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        if self.context.call.command.is_none() {
-            return Ok(());
-        }
-        let granted = self.context.rules().grants.stdout_bytes;
-        if granted == 0 {
-            let wanted = Some("stdout=64KiB".to_owned());
-            self.context.record.deny(wanted, "wasi:cli/stdout#get-stdout", "");
-        }
-        let result = self.context.record.write_stdout(&bytes, granted);
+        let result = self.context.write_stdout("wasi:cli/stdout#get-stdout", &bytes);
         result.map_err(|stop| StreamError::Trap(stop.into()))
     }
 
@@ -142,8 +134,7 @@ impl OutputStream for Stdout {
 
 struct Stderr {
     context: Context,
-    /// The bytes of a character whose end has not been written yet: three at most.
-    begun: Vec<u8>,
+    begun: BegunText,
 }
 
 #[async_trait::async_trait]
@@ -153,8 +144,7 @@ impl Pollable for Stderr {
 
 impl OutputStream for Stderr {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        self.begun.extend_from_slice(&bytes);
-        let text = take_text(&mut self.begun);
+        let text = self.begun.take(&bytes);
         self.context.log("wasi:cli/stderr#get-stderr", &text);
         Ok(())
     }
@@ -168,16 +158,38 @@ impl OutputStream for Stderr {
     }
 }
 
-/// Takes the text out of `bytes` and leaves the start of a character that is not whole yet.
-fn take_text(bytes: &mut Vec<u8>) -> String {
-    let whole = match std::str::from_utf8(bytes) {
-        Err(error) if error.error_len().is_none() => error.valid_up_to(),
-        Ok(_) | Err(_) => bytes.len(),
-    };
-    let rest = bytes.split_off(whole);
-    let text = String::from_utf8_lossy(bytes).into_owned();
-    *bytes = rest;
-    text
+/// The bytes of a character whose end has not been written yet: three at most.
+#[derive(Debug, Default)]
+pub(super) struct BegunText(Vec<u8>);
+
+impl BegunText {
+    /// Adds `bytes` and takes the text; the start of a character that is not whole yet stays.
+    pub(super) fn take(&mut self, bytes: &[u8]) -> String {
+        self.0.extend_from_slice(bytes);
+        let whole = match std::str::from_utf8(&self.0) {
+            Err(error) if error.error_len().is_none() => error.valid_up_to(),
+            Ok(_) | Err(_) => self.0.len(),
+        };
+        let rest = self.0.split_off(whole);
+        let text = String::from_utf8_lossy(&self.0).into_owned();
+        self.0 = rest;
+        text
+    }
+}
+
+impl Context {
+    /// Keeps what a command wrote to its standard output, up to the grant; of any other call
+    /// there is no output to write.
+    pub(super) fn write_stdout(&self, function: &str, bytes: &[u8]) -> Result<(), Stop> {
+        if self.call.command.is_none() {
+            return Ok(());
+        }
+        let granted = self.rules().grants.stdout_bytes;
+        if granted == 0 {
+            self.record.deny(Some("stdout=64KiB".to_owned()), function, "");
+        }
+        self.record.write_stdout(bytes, granted)
+    }
 }
 
 impl terminal_input::Host for View<'_> {}
@@ -224,18 +236,17 @@ mod tests {
 
     #[test]
     fn a_character_written_in_two_pieces_is_one() {
-        let mut begun = "a\u{e4}".as_bytes()[..2].to_vec();
-        assert_eq!(take_text(&mut begun), "a");
-        begun.push("\u{e4}".as_bytes()[1]);
-        assert_eq!(take_text(&mut begun), "\u{e4}");
-        assert!(begun.is_empty());
+        let mut begun = BegunText::default();
+        assert_eq!(begun.take(&"a\u{e4}".as_bytes()[..2]), "a");
+        assert_eq!(begun.take(&"\u{e4}".as_bytes()[1..]), "\u{e4}");
+        assert!(begun.0.is_empty());
     }
 
     #[test]
     fn bytes_that_are_no_text_are_replaced_and_not_kept() {
-        let mut begun = vec![0xff, b'a', 0xc3, 0x28];
-        assert_eq!(take_text(&mut begun), "\u{fffd}a\u{fffd}(");
-        assert!(begun.is_empty());
+        let mut begun = BegunText::default();
+        assert_eq!(begun.take(&[0xff, b'a', 0xc3, 0x28]), "\u{fffd}a\u{fffd}(");
+        assert!(begun.0.is_empty());
     }
 
     #[test]

@@ -26,12 +26,24 @@ pub(super) fn link(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
 }
 
 impl View<'_> {
-    fn clock_granted(&self, function: &str) -> bool {
+    pub(super) fn clock_granted(&self, function: &str) -> bool {
         let granted = self.context.rules().grants.clock;
         if !granted {
             self.context.record.deny(Some("clock".to_owned()), function, "");
         }
         granted
+    }
+
+    /// Seconds and nanoseconds since 1970, as far as granted.
+    pub(super) fn wall_time(&self, function: &str) -> (u64, u32) {
+        let now = if self.clock_granted(function) {
+            self.context.shared.ports.clock.now_us()
+        } else {
+            self.context.call.started_us
+        };
+        let now = u64::try_from(now).unwrap_or(0);
+        let nanoseconds = u32::try_from(now % 1_000_000 * 1_000).unwrap_or(0);
+        (now / 1_000_000, nanoseconds)
     }
 
     fn timer(&mut self, wait: Duration) -> wasmtime::Result<Resource<DynPollable>> {
@@ -41,21 +53,15 @@ impl View<'_> {
         subscribe(self.table, timer)
     }
 
-    fn elapsed(&self) -> u64 {
+    pub(super) fn elapsed(&self) -> u64 {
         u64::try_from(self.context.call.started.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 }
 
 impl wall_clock::Host for View<'_> {
     fn now(&mut self) -> wasmtime::Result<Datetime> {
-        let now = if self.clock_granted("wasi:clocks/wall-clock#now") {
-            self.context.shared.ports.clock.now_us()
-        } else {
-            self.context.call.started_us
-        };
-        let now = u64::try_from(now).unwrap_or(0);
-        let nanoseconds = u32::try_from(now % 1_000_000 * 1_000).unwrap_or(0);
-        Ok(Datetime { seconds: now / 1_000_000, nanoseconds })
+        let (seconds, nanoseconds) = self.wall_time("wasi:clocks/wall-clock#now");
+        Ok(Datetime { seconds, nanoseconds })
     }
 
     fn resolution(&mut self) -> wasmtime::Result<Datetime> {

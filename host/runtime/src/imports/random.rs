@@ -66,13 +66,13 @@ impl insecure_seed::Host for View<'_> {
 #[derive(Debug, Default)]
 pub(super) struct InsecureState(Option<blake3::OutputReader>);
 
-struct Insecure<'a> {
+pub(super) struct Insecure<'a> {
     context: &'a Context,
     state: &'a mut InsecureState,
 }
 
 impl Insecure<'_> {
-    fn of(state: &mut HostState) -> Insecure<'_> {
+    pub(super) fn of(state: &mut HostState) -> Insecure<'_> {
         let state = state.enter();
         Insecure { context: &state.imports.context, state: &mut state.imports.insecure }
     }

@@ -22,6 +22,7 @@ use super::{
     testing::{NOW_US, STARTED_US, Setting},
 };
 use crate::{
+    engine::EngineKind,
     execute::CommandInput,
     state::{HostState, Stop},
 };
@@ -37,8 +38,10 @@ fn some(permission: &str) -> Vec<Option<String>> {
 
 #[test]
 fn every_interface_is_linked_once() {
-    let engine = wasmtime::Engine::default();
-    link_all(&mut Linker::new(&engine)).unwrap();
+    for kind in [EngineKind::Plain, EngineKind::Concurrent] {
+        let engine = crate::engine::compiling(kind).unwrap();
+        link_all(&mut Linker::new(&engine), kind).unwrap();
+    }
 }
 
 #[test]

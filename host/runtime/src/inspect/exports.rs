@@ -10,7 +10,7 @@ use meshhost_core::{
 use semver::Version;
 use wit_parser::{Function, Interface, InterfaceId, PackageName, Resolve, WorldId, WorldItem};
 
-use super::{ExportReport, docs::Documentation};
+use super::{ExportReport, docs::Documentation, is_run};
 use crate::schema::{FunctionSchemas, SchemaBudget, command_schemas, function_schemas};
 
 /// The interfaces of the shipped contracts: their functions have short ids, fixed here and
@@ -101,7 +101,7 @@ impl Reader<'_> {
 
     /// An interface of WASI, which a component exports to be called by its host.
     fn standard(&mut self, name: &str, package: Option<&PackageName>, function: &Function) {
-        let is_run = name.starts_with("wasi:cli/run@0.2.") && function.name == "run";
+        let is_run = is_run(name) && function.name == "run";
         if is_run {
             let id = format!("{}.run", self.plugin);
             let exported = Exported { interface: Some(name), package: None, function, id };
@@ -109,13 +109,13 @@ impl Reader<'_> {
             self.exports.is_command |= added;
             return;
         }
-        let old = package
+        let known = package
             .and_then(|package| package.version.as_ref())
-            .is_some_and(|version| (version.major, version.minor) == (0, 2));
-        let reason = match (old, package.map(|package| package.name.as_str())) {
+            .is_some_and(|version| version.major == 0 && matches!(version.minor, 2 | 3));
+        let reason = match (known, package.map(|package| package.name.as_str())) {
             (true, Some("http")) => "HTTP handlers are not capabilities",
             (true, _) => "it is called by a host of its own kind, not by name",
-            (false, _) => "this release runs WASI 0.2",
+            (false, _) => "this release runs WASI 0.2 and 0.3",
         };
         self.report(Some(name), &function.name, None, Some(reason.to_owned()));
     }

@@ -10,6 +10,8 @@ use super::{ImportClass, ImportReport};
 pub(super) enum Served {
     /// Every 0.2: newer and older releases of it are compatible.
     Wasi02,
+    /// Every 0.3, on the second engine.
+    Wasi03,
     /// One draft, exactly.
     Exactly(&'static str),
     /// Every 0.1.
@@ -60,6 +62,21 @@ pub(super) const TABLE: &[(&str, &str, Served, Need)] = &[
     ("wasi:sockets", "*", Served::Wasi02, Need::Never),
     ("wasi:http", "types", Served::Wasi02, Need::Nothing),
     ("wasi:http", "outgoing-handler", Served::Wasi02, NETWORK),
+    ("wasi:cli", "environment", Served::Wasi03, ENVIRONMENT),
+    ("wasi:cli", "exit", Served::Wasi03, Need::Nothing),
+    ("wasi:cli", "stdin", Served::Wasi03, Need::Nothing),
+    ("wasi:cli", "stdout", Served::Wasi03, STDOUT),
+    ("wasi:cli", "stderr", Served::Wasi03, LOG),
+    ("wasi:cli", "terminal-input", Served::Wasi03, Need::Nothing),
+    ("wasi:cli", "terminal-output", Served::Wasi03, Need::Nothing),
+    ("wasi:cli", "terminal-stdin", Served::Wasi03, Need::Nothing),
+    ("wasi:cli", "terminal-stdout", Served::Wasi03, Need::Nothing),
+    ("wasi:cli", "terminal-stderr", Served::Wasi03, Need::Nothing),
+    ("wasi:clocks", "monotonic-clock", Served::Wasi03, CLOCK),
+    ("wasi:clocks", "system-clock", Served::Wasi03, CLOCK),
+    ("wasi:random", "random", Served::Wasi03, RANDOM),
+    ("wasi:random", "insecure", Served::Wasi03, Need::Nothing),
+    ("wasi:random", "insecure-seed", Served::Wasi03, Need::Nothing),
     ("wasi:keyvalue", "store", Served::Exactly("0.2.0-draft"), KEY_VALUE),
     ("wasi:keyvalue", "atomics", Served::Exactly("0.2.0-draft"), KEY_VALUE),
     ("wasi:keyvalue", "batch", Served::Exactly("0.2.0-draft"), KEY_VALUE),
@@ -110,31 +127,25 @@ fn only_types(resolve: &Resolve, interface: &Interface) -> bool {
 }
 
 pub(super) fn class(package: &str, interface: &str, version: &str) -> ImportClass {
-    let row = TABLE
-        .iter()
-        .find(|row| row.0 == package && row.1 == interface)
-        .or_else(|| TABLE.iter().find(|row| row.0 == package && row.1 == "*"));
     let parsed = Version::parse(version).ok();
-    let is_wasi_03 =
-        parsed.as_ref().is_some_and(|version| (version.major, version.minor) == (0, 3));
-    if package.starts_with("wasi:") && is_wasi_03 {
-        let reason = "this release runs WASI 0.2; build the plugin for that".to_owned();
-        return ImportClass::NotSupported { reason };
-    }
-    let Some((_, _, served, need)) = row else { return ImportClass::Unknown };
-    let plain = |minor: u64| {
+    let is_release = |minor: u64| {
         parsed.as_ref().is_some_and(|version| {
             (version.major, version.minor) == (0, minor) && version.pre.is_empty()
         })
     };
-    let (fits, provided) = match served {
-        Served::Wasi02 => (plain(2), "0.2"),
-        Served::Release01 => (plain(1), "0.1"),
-        Served::Exactly(exact) => (version == *exact, *exact),
+    let fits = |served: Served| match served {
+        Served::Wasi02 => is_release(2),
+        Served::Wasi03 => is_release(3),
+        Served::Release01 => is_release(1),
+        Served::Exactly(exact) => version == exact,
     };
-    if !fits {
-        return ImportClass::VersionMismatch { provided: provided.to_owned() };
-    }
+    let rows = || {
+        let named = |name| TABLE.iter().filter(move |row| row.0 == package && row.1 == name);
+        named(interface).chain(named("*"))
+    };
+    let Some((_, _, _, need)) = rows().find(|row| fits(row.2)) else {
+        return unserved(package, is_release(3), rows().next());
+    };
     match need {
         Need::Nothing => ImportClass::Provided,
         Need::Never => ImportClass::AlwaysDenied,
@@ -142,4 +153,28 @@ pub(super) fn class(package: &str, interface: &str, version: &str) -> ImportClas
             permissions: permissions.iter().map(|&text| text.to_owned()).collect(),
         },
     }
+}
+
+/// Why an interface is not served in the version that is asked for. `other` is a row of the table
+/// for another version of it.
+fn unserved(
+    package: &str,
+    is_release_03: bool,
+    other: Option<&(&str, &str, Served, Need)>,
+) -> ImportClass {
+    if is_release_03 && package.starts_with("wasi:") {
+        let reason =
+            "which this release does not provide: of WASI 0.3 it has clocks, random numbers \
+                      and the command line; the plugin can use WASI 0.2 for it"
+                .to_owned();
+        return ImportClass::NotSupported { reason };
+    }
+    let Some((_, _, served, _)) = other else { return ImportClass::Unknown };
+    let provided = match served {
+        Served::Wasi02 => "0.2",
+        Served::Wasi03 => "0.3",
+        Served::Release01 => "0.1",
+        Served::Exactly(exact) => exact,
+    };
+    ImportClass::VersionMismatch { provided: provided.to_owned() }
 }

@@ -55,12 +55,12 @@ pub(super) struct Structure<'a> {
     pub(super) core_instances: u32,
     pub(super) manifest: Option<String>,
     pub(super) docs: Option<&'a [u8]>,
-    pub(super) unsupported: Vec<String>,
+    pub(super) needs: Needs,
     /// Imports that WIT cannot name: modules, components and values.
     pub(super) unnamed_imports: Vec<String>,
 }
 
-/// The features of the engine.
+/// The features of the first engine.
 fn engine_features() -> WasmFeatures {
     WasmFeatures::MUTABLE_GLOBAL
         | WasmFeatures::SATURATING_FLOAT_TO_INT
@@ -72,23 +72,48 @@ fn engine_features() -> WasmFeatures {
         | WasmFeatures::FLOATS
         | WasmFeatures::EXTENDED_CONST
         | WasmFeatures::COMPONENT_MODEL
+        | WasmFeatures::CM_MAP
 }
 
-/// Parts of the component model that the engine does not run: the report says so by name, instead
-/// of calling the bytes damaged.
-const REPORTED: &[(WasmFeatures, &str)] = &[
-    (WasmFeatures::CM_ASYNC, "asynchronous functions, streams and futures (WASI 0.3)"),
-    (WasmFeatures::CM_MAP, "the type `map`"),
+/// A part of the component model, and what it is called.
+type Part = (WasmFeatures, &'static str);
+
+/// What the second engine runs besides what the first does.
+const SECOND_ENGINE: &[Part] = &[
+    (
+        WasmFeatures::CM_ASYNC.union(WasmFeatures::CM_ASYNC_STACKFUL),
+        "asynchronous functions, streams or futures (WASI 0.3)",
+    ),
     (WasmFeatures::CM_FIXED_LENGTH_LISTS, "lists of fixed length"),
 ];
 
+/// What no engine runs: the report says so by name, instead of calling the bytes damaged.
+const UNSUPPORTED: &[Part] = &[
+    (
+        WasmFeatures::CM_MORE_ASYNC_BUILTINS,
+        "operations on streams and tasks that WASI 0.3 does not have",
+    ),
+    (WasmFeatures::CM_ERROR_CONTEXT, "error contexts"),
+    (WasmFeatures::CM_THREADING, "threads of the component model"),
+];
+
 fn read_features() -> WasmFeatures {
-    REPORTED.iter().fold(engine_features(), |all, (feature, _)| all | *feature)
+    let parts = SECOND_ENGINE.iter().chain(UNSUPPORTED);
+    parts.fold(engine_features(), |all, (feature, _)| all | *feature)
 }
 
-/// What of [`REPORTED`] the component uses. It is valid with all of it; function bodies cannot
+/// Parts of the component model that a component uses beyond what the first engine has.
+#[derive(Debug, Default)]
+pub(super) struct Needs {
+    /// What the second engine has.
+    pub(super) second_engine: Vec<String>,
+    /// What neither has.
+    pub(super) unsupported: Vec<String>,
+}
+
+/// What of the parts the component uses. It is valid with all of them; function bodies cannot
 /// use any, so they are not looked at again.
-fn unsupported(bytes: &[u8]) -> Vec<String> {
+pub(super) fn needs(bytes: &[u8]) -> Needs {
     let valid_with = |features| {
         let mut validator = Validator::new_with_features(features);
         Parser::new(0)
@@ -96,13 +121,13 @@ fn unsupported(bytes: &[u8]) -> Vec<String> {
             .all(|payload| payload.is_ok_and(|payload| validator.payload(&payload).is_ok()))
     };
     if valid_with(engine_features()) {
-        return Vec::new();
+        return Needs::default();
     }
-    REPORTED
-        .iter()
-        .filter(|(feature, _)| !valid_with(read_features().difference(*feature)))
-        .map(|(_, name)| (*name).to_owned())
-        .collect()
+    let used = |parts: &[Part]| {
+        let used = parts.iter().filter(|(part, _)| !valid_with(read_features().difference(*part)));
+        used.map(|(_, name)| (*name).to_owned()).collect()
+    };
+    Needs { second_engine: used(SECOND_ENGINE), unsupported: used(UNSUPPORTED) }
 }
 
 /// Reads and validates the bytes.
@@ -345,7 +370,7 @@ impl<'a> Pass<'a> {
             core_instances: self.instances.total()?,
             manifest,
             docs: self.docs,
-            unsupported: unsupported(self.bytes),
+            needs: needs(self.bytes),
             unnamed_imports: self.unnamed_imports,
         })
     }

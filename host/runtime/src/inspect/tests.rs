@@ -21,6 +21,7 @@ world test {
   import wasi:clocks/wall-clock@0.2.3;
   import wasi:sockets/tcp@0.2.0;
   import wasi:clocks/monotonic-clock@0.3.0;
+  import wasi:sockets/types@0.3.0;
   import wasi:keyvalue/store@0.2.0;
   import acme:other/things;
   import stray: func();
@@ -30,6 +31,7 @@ world test {
 }
 package wasi:clocks@0.2.3 { interface wall-clock { now: func() -> u64; } }
 package wasi:clocks@0.3.0 { interface monotonic-clock { now: func() -> u64; } }
+package wasi:sockets@0.3.0 { interface types { open: func(); } }
 package wasi:sockets@0.2.0 { interface tcp { open: func(); } }
 package wasi:keyvalue@0.2.0 { interface store { get: func(); } }
 package acme:other { interface things { f: func(); } }
@@ -109,7 +111,8 @@ fn every_import_is_classed() {
     let clock = ImportClass::NeedsGrant { permissions: vec!["clock".into()] };
     assert_eq!(class("wasi:clocks/wall-clock@0.2.3"), &clock);
     assert_eq!(class("wasi:sockets/tcp@0.2.0"), &ImportClass::AlwaysDenied);
-    let newer = class("wasi:clocks/monotonic-clock@0.3.0");
+    assert_eq!(class("wasi:clocks/monotonic-clock@0.3.0"), &clock);
+    let newer = class("wasi:sockets/types@0.3.0");
     assert!(matches!(newer, ImportClass::NotSupported { reason } if reason.contains("WASI 0.2")));
     let draft = ImportClass::VersionMismatch { provided: "0.2.0-draft".into() };
     assert_eq!(class("wasi:keyvalue/store@0.2.0"), &draft);
@@ -153,14 +156,16 @@ fn a_command_becomes_run() {
              package wasi:cli@{version} {{ interface run {{ run: func() -> result; }} }}"
         )
     };
-    let inspection = inspect(&component(&wit("0.2.6")), "jq").unwrap();
-    assert!(inspection.is_command);
-    assert_eq!(ids(&inspection), [("jq.run", "jq.run")]);
-    assert!(inspection.capabilities[0].input_schema["properties"].get("stdin").is_some());
-
-    let inspection = inspect(&component(&wit("0.3.0")), "jq").unwrap();
+    for known in ["0.2.6", "0.3.0"] {
+        let inspection = inspect(&component(&wit(known)), "jq").unwrap();
+        assert!(inspection.is_command);
+        assert_eq!(ids(&inspection), [("jq.run", "jq.run")]);
+        assert!(inspection.capabilities[0].input_schema["properties"].get("stdin").is_some());
+    }
+    let inspection = inspect(&component(&wit("0.4.0")), "jq").unwrap();
     assert!(!inspection.is_command && inspection.capabilities.is_empty());
-    assert_eq!(reason(&inspection, "wasi:cli/run@0.3.0#run"), Some("this release runs WASI 0.2"));
+    let unknown = reason(&inspection, "wasi:cli/run@0.4.0#run");
+    assert_eq!(unknown, Some("this release runs WASI 0.2 and 0.3"));
 }
 
 #[test]
@@ -321,17 +326,40 @@ fn core_instances_are_counted_through_nested_components() {
 }
 
 #[test]
-fn what_the_engine_does_not_run_is_named() {
-    let uses = |text: &str| {
-        let text = format!("(component (type $t {text}) (import \"f\" (func (param \"x\" $t))))");
-        inspect(&wat::parse_str(text).unwrap(), "new").unwrap().unsupported
+fn the_engine_is_named_with_its_reasons() {
+    let engine = |text: &str| {
+        let text = format!("(component {text})");
+        let inspection = inspect(&wat::parse_str(text).unwrap(), "new").unwrap();
+        assert!(inspection.unsupported.is_empty());
+        inspection.engine
     };
-    assert!(uses("(list u8)").is_empty());
-    assert_eq!(uses("(map string u8)"), ["the type `map`"]);
-    assert_eq!(uses("(list u8 4)"), ["lists of fixed length"]);
-    assert!(uses("(stream u8)")[0].contains("WASI 0.3"));
-    let both = "(component (type (map string u8)) (type (future u8)))";
-    assert_eq!(inspect(&wat::parse_str(both).unwrap(), "new").unwrap().unsupported.len(), 2);
+    let uses = |ty: &str| engine(&format!("(type $t {ty}) (import \"f\" (func (param \"x\" $t)))"));
+    for plain in ["(list u8)", "(map string u8)"] {
+        assert_eq!(uses(plain), EngineReport { kind: EngineKind::Plain, reasons: Vec::new() });
+    }
+    let fixed = uses("(list u8 4)");
+    assert_eq!(fixed.kind, EngineKind::Concurrent);
+    assert_eq!(fixed.reasons, ["lists of fixed length"]);
+    for asynchronous in [uses("(stream u8)"), engine("(import \"f\" (func async))")] {
+        assert_eq!(asynchronous.kind, EngineKind::Concurrent);
+        assert!(asynchronous.reasons[0].contains("WASI 0.3"), "{asynchronous:?}");
+    }
+    let both = engine("(type (list u8 4)) (type (future u8))");
+    assert_eq!(both.reasons.len(), 2);
+}
+
+#[test]
+fn a_list_of_very_many_elements_is_inspected_at_once() {
+    let text = "(component (type $t (list u64 1000000000)) (import \"f\" (func (param \"x\" $t))))";
+    let inspection = inspect(&wat::parse_str(text).unwrap(), "long").unwrap();
+    assert_eq!(inspection.engine.kind, EngineKind::Concurrent);
+}
+
+#[test]
+fn what_no_engine_runs_is_named() {
+    let text = "(component (type $t error-context) (import \"f\" (func (param \"x\" $t))))";
+    let inspection = inspect(&wat::parse_str(text).unwrap(), "new").unwrap();
+    assert_eq!(inspection.unsupported, ["error contexts"]);
 }
 
 #[test]

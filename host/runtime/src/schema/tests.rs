@@ -108,14 +108,31 @@ fn bytes_and_blobs_differ_between_input_and_output() {
 }
 
 #[test]
+fn what_streams_and_futures_hold_is_described_and_async_changes_nothing() {
+    let output = |signature: &str| {
+        let mut output = describe("type byte = u8;", signature).unwrap().output;
+        output.as_object_mut().unwrap().remove("$schema");
+        output
+    };
+    let texts = json!({ "type": "array", "items": { "type": "string" } });
+    assert_eq!(output("async func() -> stream<string>"), texts);
+    let bytes = json!({ "type": "string", "contentEncoding": "base64" });
+    assert_eq!(output("func() -> stream<byte>"), bytes);
+    assert_eq!(output("func() -> future<list<u8>>"), bytes);
+    assert_eq!(output("async func() -> result<future<bool>>"), json!({ "type": "boolean" }));
+}
+
+#[test]
 fn other_resources_streams_and_futures_make_no_capability() {
     let rows = [
         ("resource door {}", "func(x: borrow<door>)", NotMappable::Resource("door".into())),
         ("resource door {}", "func() -> list<door>", NotMappable::Resource("door".into())),
-        ("", "func() -> stream<u8>", NotMappable::Asynchronous("a stream")),
-        ("", "func() -> future<u8>", NotMappable::Asynchronous("a future")),
-        ("", "func(x: error-context)", NotMappable::Asynchronous("an error context")),
-        ("", "async func()", NotMappable::Asynchronous("an asynchronous function")),
+        ("", "func(x: stream<u8>)", NotMappable::Takes("a stream")),
+        ("", "async func(x: future<u8>)", NotMappable::Takes("a future")),
+        ("", "func() -> stream", NotMappable::Returns("a stream")),
+        ("", "func() -> stream<stream<u8>>", NotMappable::Returns("a stream")),
+        ("record r { a: u8 }", "func() -> future<r>", NotMappable::Returns("a future")),
+        ("", "func(x: error-context)", NotMappable::ErrorContext),
     ];
     for (types, signature, reason) in rows {
         assert_eq!(describe(types, signature), Err(reason), "{types} {signature}");

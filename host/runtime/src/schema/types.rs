@@ -83,7 +83,7 @@ impl Writer<'_, '_> {
             Type::F64 => json!({ "type": "number" }),
             Type::Char => json!({ "type": "string", "minLength": 1, "maxLength": 1 }),
             Type::String => json!({ "type": "string" }),
-            Type::ErrorContext => return Err(NotMappable::Asynchronous("an error context")),
+            Type::ErrorContext => return Err(NotMappable::ErrorContext),
             Type::Id(id) => return self.defined(*id, depth),
         })
     }
@@ -155,13 +155,33 @@ impl Writer<'_, '_> {
                 json!({ "type": "array", "items": pair })
             }
             TypeDefKind::Handle(Handle::Own(id) | Handle::Borrow(id)) => self.handle(*id)?,
-            TypeDefKind::Future(_) => return Err(NotMappable::Asynchronous("a future")),
-            TypeDefKind::Stream(_) => return Err(NotMappable::Asynchronous("a stream")),
+            TypeDefKind::Stream(item) => {
+                let item = self.received("a stream", item.as_ref())?;
+                if is_byte(resolve, &item) {
+                    self.bytes()
+                } else {
+                    json!({ "type": "array", "items": self.ty(&item, depth + 1)? })
+                }
+            }
+            TypeDefKind::Future(value) => {
+                let value = self.received("a future", value.as_ref())?;
+                self.ty(&value, depth + 1)?
+            }
             TypeDefKind::Resource | TypeDefKind::Type(_) | TypeDefKind::Unknown => {
                 return Err(NotMappable::Resource(definition.name.clone().unwrap_or_default()));
             }
         };
         Ok(described(schema, docs, false))
+    }
+
+    /// The type of what comes out of a stream or future, which the host must know beforehand: it
+    /// cannot read one of any type.
+    fn received(&self, what: &'static str, ty: Option<&Type>) -> Result<Type, NotMappable> {
+        if self.direction == Direction::Input {
+            return Err(NotMappable::Takes(what));
+        }
+        let ty = ty.map(|ty| unalias_type(self.resolve, ty));
+        ty.filter(|ty| is_receivable(self.resolve, ty)).ok_or(NotMappable::Returns(what))
     }
 
     fn record(&mut self, record: &Record, depth: u32) -> Result<Value, NotMappable> {
@@ -297,6 +317,17 @@ fn unalias_type(resolve: &Resolve, ty: &Type) -> Type {
 
 fn is_byte(resolve: &Resolve, ty: &Type) -> bool {
     unalias_type(resolve, ty) == Type::U8
+}
+
+/// Whether the host reads such items out of a stream or future: see `crate::execute::received`.
+fn is_receivable(resolve: &Resolve, ty: &Type) -> bool {
+    match ty {
+        Type::ErrorContext => false,
+        Type::Id(_) => {
+            matches!(kind(resolve, ty), Some(TypeDefKind::List(item)) if is_byte(resolve, item))
+        }
+        _ => true,
+    }
 }
 
 /// Whether the resource is the host's `meshhost:blob/types.blob`, version 0.1.

@@ -191,6 +191,18 @@ pub(crate) struct BufferCharge {
     bytes: u64,
 }
 
+impl BufferCharge {
+    /// Takes as many bytes more.
+    ///
+    /// # Errors
+    /// As [`CallRecord::charge_buffer`].
+    pub(crate) fn grow(&mut self, bytes: u64) -> Result<(), Stop> {
+        let mut more = self.record.charge_buffer(bytes)?;
+        self.bytes = self.bytes.saturating_add(std::mem::take(&mut more.bytes));
+        Ok(())
+    }
+}
+
 impl Drop for BufferCharge {
     fn drop(&mut self) {
         self.record.buffer_bytes.fetch_sub(self.bytes, Ordering::AcqRel);
@@ -227,6 +239,10 @@ mod tests {
         assert_eq!(record.charge_buffer(41).unwrap_err(), Stop::Limit(LimitKind::HostMemory));
         assert_eq!(record.limit_reached(), Some(LimitKind::HostMemory));
         drop(held);
+        let mut growing = record.charge_buffer(50).unwrap();
+        growing.grow(50).unwrap();
+        assert_eq!(growing.grow(1).unwrap_err(), Stop::Limit(LimitKind::HostMemory));
+        drop(growing);
         assert!(record.charge_buffer(100).is_ok());
         assert!(record.charge_buffer(u64::MAX).is_err());
     }

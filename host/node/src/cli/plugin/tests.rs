@@ -87,10 +87,15 @@ async fn an_inspection_is_no_missing_consent() {
     let mut review = fixture::review();
     review.inspection = json!({
         "wit": "world git {}",
+        "engine": {"kind": "concurrent", "reasons": ["lists of fixed length"]},
+        "unsupported": ["error contexts"],
         "imports": [
             {"name": "wasi:filesystem/types@0.2.6",
              "class": {"class": "needs-grant", "permissions": ["fs:ro=PATH"]}},
             {"name": "acme:x/y", "class": {"class": "unknown"}},
+            {"name": "wasi:sockets/tcp@0.2.0", "class": {"class": "always-denied"}},
+            {"name": "wasi:http/client@0.3.0",
+             "class": {"class": "not-supported", "reason": "which is not provided"}},
         ],
         "exports": [
             {"name": "meshhost:git/repository@0.1.0#log", "capability": "git.log", "reason": null},
@@ -102,7 +107,15 @@ async fn an_inspection_is_no_missing_consent() {
     let output = output.unwrap();
     assert_eq!(output.exit, Exit::Success);
     let text = plain(&output);
-    for words in ["needs fs:ro=PATH", "unknown", "it passes a resource"] {
+    for words in [
+        "Runs on the second engine\n  it uses lists of fixed length",
+        "Does not run\n  it uses error contexts",
+        "needs fs:ro=PATH",
+        "unknown",
+        "always denied",
+        "not provided",
+        "it passes a resource",
+    ] {
         assert!(text.contains(words), "{words} is missing in:\n{text}");
     }
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");

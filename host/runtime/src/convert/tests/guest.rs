@@ -46,7 +46,7 @@ fn calls(bytes: &[u8], rows: &[Value]) {
         let values = lower(&json!({ "x": row }), &ty, &rules, &mut blobs).unwrap();
         let mut results = vec![Val::Bool(false); ty.results().len()];
         function.call(&mut store, &values, &mut results).unwrap();
-        let lifted = lift(&results, &ty, &limits, &mut blobs).unwrap();
+        let lifted = lift(&results, Vec::new(), &ty, &limits, &mut blobs).unwrap();
         assert_eq!(lifted.returned, Returned::Output(row.clone()));
     }
 }

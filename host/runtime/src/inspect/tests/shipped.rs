@@ -3,7 +3,10 @@
 use std::path::Path;
 
 use super::*;
-use crate::inspect::{exports::CONTRACTS, imports::TABLE};
+use crate::inspect::{
+    exports::CONTRACTS,
+    imports::{Served, TABLE},
+};
 
 /// Every package in `wit/`, the vendored ones first.
 fn repository() -> Resolve {
@@ -76,13 +79,20 @@ fn every_provided_interface_is_in_wit() {
     let resolve = repository();
     let names: Vec<String> =
         resolve.interfaces.iter().filter_map(|(id, _)| resolve.id_of(id)).collect();
-    for (package, interface, ..) in TABLE {
+    for (package, interface, served, _) in TABLE {
         let wanted = if *interface == "*" {
             format!("{package}/")
         } else {
             format!("{package}/{interface}@")
         };
-        let name = names.iter().find(|name| name.starts_with(&wanted));
+        let version = match served {
+            Served::Wasi02 => "@0.2.",
+            Served::Wasi03 => "@0.3.",
+            Served::Release01 => "@0.1.",
+            Served::Exactly(version) => version,
+        };
+        let fits = |name: &&String| name.starts_with(&wanted) && name.contains(version);
+        let name = names.iter().find(fits);
         let name = name.unwrap_or_else(|| panic!("{wanted} is not in wit/"));
         let (path, version) = name.split_once('@').unwrap();
         let (package, interface) = path.split_once('/').unwrap();

@@ -1,0 +1,69 @@
+//! Asynchronous functions: waiting, and streams and futures that are written after the return.
+
+mod bindings {
+    #![allow(
+        missing_docs,
+        unreachable_pub,
+        clippy::all,
+        clippy::pedantic,
+        clippy::restriction,
+        reason = "generated code"
+    )]
+    wit_bindgen::generate!({ path: "wit", world: "provider", generate_all });
+}
+
+use bindings::{Guest, wasi::clocks::monotonic_clock::wait_for, wit_future, wit_stream};
+use wit_bindgen::{FutureReader, StreamReader, spawn_local};
+
+const MILLISECOND: u64 = 1_000_000;
+
+struct Tasks;
+
+bindings::export!(Tasks with_types_in bindings);
+
+impl Guest for Tasks {
+    async fn nap(milliseconds: u64) -> String {
+        let wait = milliseconds.saturating_mul(MILLISECOND);
+        wait_for(wait).await;
+        wait_for(wait).await;
+        format!("slept for {milliseconds} ms, twice")
+    }
+
+    async fn count(to: u32) -> Result<StreamReader<u32>, String> {
+        if to == 0 {
+            return Err("there is nothing to count".to_owned());
+        }
+        let (mut writer, reader) = wit_stream::new();
+        spawn_local(async move {
+            for number in 1..=to {
+                wait_for(0).await;
+                writer.write_all(vec![number]).await;
+            }
+        });
+        Ok(reader)
+    }
+
+    async fn spell() -> StreamReader<u8> {
+        let (mut writer, reader) = wit_stream::new();
+        spawn_local(async move {
+            writer.write_all(b"hello, ".to_vec()).await;
+            wait_for(MILLISECOND).await;
+            writer.write_all(b"world".to_vec()).await;
+        });
+        reader
+    }
+
+    async fn later() -> FutureReader<String> {
+        let (writer, reader) = wit_future::new(String::new);
+        spawn_local(async move {
+            // Whoever reads may be gone.
+            let _gone = writer.write("it came".to_owned()).await;
+        });
+        reader
+    }
+
+    async fn work_on() -> String {
+        spawn_local(async { wait_for(20 * MILLISECOND).await });
+        "returned".to_owned()
+    }
+}
