@@ -46,7 +46,7 @@ pub enum StoreError {
         /// What was tried.
         operation: &'static str,
     },
-    /// The disk or the file is read-only.
+    /// The disk or the file is read-only, also for its own user.
     #[error(
         "the store could not {operation} because it is read-only; make the disk and its files writable"
     )]
@@ -77,6 +77,9 @@ pub enum StoreError {
     },
 }
 
+/// SQLite could not enlarge the index of its log: the disk is full while the store is opened. An
+/// extended code.
+const SQLITE_IOERR_SHMSIZE: i64 = 4874;
 /// SQLite's primary result codes that mean something to the operator.
 const SQLITE_READONLY: i64 = 8;
 const SQLITE_CORRUPT: i64 = 11;
@@ -94,10 +97,9 @@ impl StoreError {
             Self::Network { .. } => Code::StoreNetwork,
             Self::Newer { .. } => Code::StoreNewer,
             Self::NotFound(_) => Code::NotFound,
-            Self::Full { .. }
-            | Self::ReadOnly { .. }
-            | Self::Damaged { .. }
-            | Self::Fault { .. } => Code::StoreFault,
+            Self::Full { .. } => Code::StoreFull,
+            Self::ReadOnly { .. } => Code::StoreReadOnly,
+            Self::Damaged { .. } | Self::Fault { .. } => Code::StoreFault,
         }
     }
 
@@ -111,24 +113,26 @@ impl StoreError {
     pub fn io(operation: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full { operation },
-            io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly { operation },
+            // Whose folder it is was checked before: its modes are in the way.
+            io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
+                Self::ReadOnly { operation }
+            }
             _ => Self::Fault { operation, source: Box::new(source) },
         }
     }
 
     /// For `map_err`: a database error during `operation`, a verb phrase.
     pub(super) fn database(operation: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
-        move |source| match primary_code(&source) {
-            Some(SQLITE_FULL) => Self::Full { operation },
-            Some(SQLITE_READONLY) => Self::ReadOnly { operation },
-            Some(SQLITE_CORRUPT | SQLITE_NOTADB) => Self::Damaged { what: "meshhost.db" },
+        move |source| match extended_code(&source).map(|code| (code, code & 0xff)) {
+            Some((SQLITE_IOERR_SHMSIZE, _) | (_, SQLITE_FULL)) => Self::Full { operation },
+            Some((_, SQLITE_READONLY)) => Self::ReadOnly { operation },
+            Some((_, SQLITE_CORRUPT | SQLITE_NOTADB)) => Self::Damaged { what: "meshhost.db" },
             _ => Self::Fault { operation, source: Box::new(source) },
         }
     }
 }
 
-/// The primary part of SQLite's extended result code.
-fn primary_code(error: &sqlx::Error) -> Option<i64> {
-    let code = error.as_database_error()?.code()?;
-    code.parse::<i64>().ok().map(|extended| extended & 0xff)
+/// SQLite's extended result code; its lowest byte is the primary one.
+fn extended_code(error: &sqlx::Error) -> Option<i64> {
+    error.as_database_error()?.code()?.parse().ok()
 }
