@@ -101,6 +101,8 @@ async fn exchange(
         tokio::join!(write, stdout.read_to_end(&mut code), stderr.read_to_end(&mut error));
     read?;
     said?;
+    // A child that has more to say than it may is not waited for: its pipes are closed.
+    drop((stdout, stderr));
     let status = child.wait().await?;
     Ok((code, String::from_utf8_lossy(&error).trim().to_owned(), status))
 }

@@ -179,8 +179,8 @@ impl Runtime {
     /// Loads from the cache. `Ok(None)` means that the code must be compiled (again) first.
     ///
     /// # Errors
-    /// When the component cannot be linked: an unknown import, a wrong type, more memories or
-    /// tables than an instance may have.
+    /// When the component cannot be linked (an unknown import, a wrong type) or has more memories,
+    /// tables or elements than an instance may have.
     pub fn load(
         &self,
         component: &Digest,
@@ -195,9 +195,12 @@ impl Runtime {
         };
         match map_code(&self.engine, &file) {
             Ok(code) => self.prepare(*component, &code).map(Some),
+            // The code is what this engine's settings made of it: only the pool can refuse it, and
+            // compiling again would not change that. The error counts, and quotes nothing.
             Err(error) => {
-                tracing::warn!(%component, %error, "authentic code does not load");
-                Ok(None)
+                let mut message = "the component does not fit into an instance: ".to_owned();
+                escape_into(&format!("{error:#}"), MESSAGE_CHARS_MAX, &mut message);
+                Err(LoadError::new(Code::ComponentTooLarge, message))
             }
         }
     }

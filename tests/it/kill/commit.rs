@@ -23,11 +23,11 @@ impl Committed {
     pub(super) fn new(home: &Home) -> Self {
         let repo = Repo::rich();
         repo.git(&["checkout", "--quiet", "-b", "work"]);
-        let folder = repo.path().canonicalize().expect("a folder");
-        home.install(&guest("git"), &["--grant", &format!("fs:rw={}", text(&folder))]);
+        let folder = repo.arg().expect("a path that is text");
+        home.install(&guest("git"), &["--grant", &format!("fs:rw={folder}")]);
         repo.write("side.txt", "changed at first\n");
         let tip = tip(&repo);
-        Self { path: format!("path={}", text(&folder)), repo, tip }
+        Self { path: format!("path={folder}"), repo, tip }
     }
 
     /// The command that commits one file; `message` is that parameter.

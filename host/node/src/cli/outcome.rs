@@ -103,7 +103,7 @@ pub(crate) fn denials(call: &CallReply) -> String {
 
 fn denial(denied: &DeniedView) -> String {
     let what = denied.access.permission.as_deref().unwrap_or("no permission allows this");
-    let mut line = clean_line(what).to_string();
+    let mut line = clean_line(what).into_owned();
     if !denied.access.target.is_empty() {
         line.push_str(&format!(" ({})", clean_line(&denied.access.target)));
     }

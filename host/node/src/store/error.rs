@@ -54,6 +54,11 @@ pub enum StoreError {
         /// What was tried.
         operation: &'static str,
     },
+    /// The node may not keep more bytes of blobs.
+    #[error(
+        "the blobs of this node may take no more space; unpin blobs, or raise blob_bytes in meshhost.toml"
+    )]
+    BlobQuota,
     /// Stored bytes are not what was written.
     #[error("{what} is damaged; restore the data directory from a copy")]
     Damaged {
@@ -97,6 +102,7 @@ impl StoreError {
             Self::Network { .. } => Code::StoreNetwork,
             Self::Newer { .. } => Code::StoreNewer,
             Self::NotFound(_) => Code::NotFound,
+            Self::BlobQuota => Code::LimitBlob,
             Self::Full { .. } => Code::StoreFull,
             Self::ReadOnly { .. } => Code::StoreReadOnly,
             Self::Damaged { .. } | Self::Fault { .. } => Code::StoreFault,
@@ -113,11 +119,17 @@ impl StoreError {
     pub fn io(operation: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full { operation },
-            // Whose folder it is was checked before: its modes are in the way.
-            io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
-                Self::ReadOnly { operation }
-            }
+            io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly { operation },
             _ => Self::Fault { operation, source: Box::new(source) },
+        }
+    }
+
+    /// For `map_err`: an I/O error while a file of the data directory is made or opened for writing.
+    /// Where that is forbidden, the modes of this user's own folder are in the way.
+    pub(super) fn opening(operation: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| match source.kind() {
+            io::ErrorKind::PermissionDenied => Self::ReadOnly { operation },
+            _ => Self::io(operation)(source),
         }
     }
 
