@@ -6,7 +6,7 @@ use std::{
     io::Write,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
 };
 
 use meshhost_core::code::{Code, Exit};
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::{
     components::{self, manifest},
-    support::{Home, Ran, parse, ran, until, wat, with_manifest},
+    support::{Home, Ran, parse, until, wat, with_manifest},
 };
 
 /// A small disk of its own at a folder; unmounted when dropped.
@@ -206,35 +206,6 @@ fn on_a_full_disk_no_plugin_changes() {
     assert_eq!(home.json(["call", "changing.f"])["data"], 1);
     home.run(["plugin", "grant", "command", &grant]).expect(0);
     assert_ne!(reading(&home), Exit::PluginFailure as i32);
-}
-
-#[test]
-fn a_call_whose_end_cannot_be_written_is_told_as_unknown() {
-    let Some((home, disk)) = on_a_small_disk("a disk that gets full during a call") else { return };
-    // Five seconds: the disk is full long before.
-    let slow = components::with_clock("(call $block (call $sleep (i64.const 5000000000)))");
-    home.install(&wat(&home, "slow", &slow), &[]);
-    let node = home.serve();
-    let mut command = home.command(["call", "slow.f", "--id", "in-between", "--json"]);
-    let call = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a call");
-    until("the call's start", || {
-        recorded(&home).iter().any(|(id, _)| id == "in-between").then_some(())
-    });
-    fill_to_the_brim(&home, &disk);
-    let told = ran(call.wait_with_output().expect("an answer"));
-    assert_eq!(told.json()["outcome"], "indeterminate", "{}", told.stdout);
-    assert_eq!(told.code_name(), Code::EvidenceUnavailable.info().name);
-    told.expect(Exit::Indeterminate as i32);
-    disk.free();
-    home.run(["call", "steady.f"]).expect(0);
-    // Nobody waits for a call that has ended, written down or not.
-    let again = home.run_json(["call", "slow.f", "--id", "in-between"]);
-    assert_ne!(again.code, Exit::Success as i32, "it ran once: {}", again.stdout);
-    assert_eq!(node.stop().0, Some(0));
-    // The next node finds a start without an end.
-    let found = recorded(&home);
-    assert!(found.contains(&("in-between".to_owned(), json!("indeterminate"))), "{found:?}");
-    home.run(["audit", "verify"]).expect(0);
 }
 
 #[test]

@@ -120,7 +120,7 @@ fn status_agrees_with_the_git_program() {
     let node = granted.home.serve();
     let found = granted.porcelain();
     assert_eq!(found, repo.porcelain());
-    for kind in ["M ", "MM", "A ", "D ", "R ", " D", " M", " T", "??"] {
+    for kind in ["MM", "A ", "D ", "R ", " D", " M", " T", "??"] {
         assert!(found.iter().any(|line| line.starts_with(kind)), "{kind} is not in {found:?}");
     }
     assert!(!found.iter().any(|line| line.contains("ignored.txt")), "{found:?}");

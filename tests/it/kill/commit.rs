@@ -40,10 +40,16 @@ impl Committed {
         self.tip = tip(&self.repo);
     }
 
-    /// The locks that a killed commit left behind: of the branch, its log and the index alone.
-    /// Whoever commits next is told of them, as with git, and removes them.
-    fn remove_locks(&self, kill: u64) {
+    /// The locks that a killed commit left behind, of the branch and the index alone, and the objects
+    /// that it had not finished. Of locks whoever commits next is told, as with git, and removes
+    /// them; `git gc` removes unfinished objects after a while.
+    fn tidy(&self, kill: u64) {
         let folder = self.repo.path().join(".git");
+        for entry in fs::read_dir(folder.join("objects")).expect("a folder").flatten() {
+            if entry.path().is_file() {
+                fs::remove_file(entry.path()).expect("an unfinished object");
+            }
+        }
         for name in locks(&folder, &folder) {
             let known = ["index.lock", "HEAD.lock", "refs/heads/work.lock"];
             assert!(known.contains(&name.as_str()), "kill {kill}: {name}");
@@ -79,7 +85,7 @@ impl Known {
         self.committed.repo.write("side.txt", &content);
         let commit = self.start(&self.committed.words(&message));
         let ended = self.kill(commit, self.commit_us * 5 / 4);
-        self.committed.remove_locks(kill);
+        self.committed.tidy(kill);
         let repo = &self.committed.repo;
         let problems = repo.git(&["fsck", "--strict", "--no-dangling"]);
         assert!(problems.is_empty(), "kill {kill}: {problems}");
