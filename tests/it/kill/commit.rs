@@ -24,7 +24,7 @@ impl Committed {
         let repo = Repo::rich();
         repo.git(&["checkout", "--quiet", "-b", "work"]);
         let folder = repo.arg().expect("a path that is text");
-        home.install(&guest("git"), &["--grant", &format!("fs:rw={folder}")]);
+        home.install(&guest("git"), &["--grant", &format!("fs:git={folder}")]);
         repo.write("side.txt", "changed at first\n");
         let tip = tip(&repo);
         Self { path: format!("path={folder}"), repo, tip }
