@@ -5,7 +5,6 @@ use std::{
     fs::{self, File, Permissions},
     io::{Read, Write},
     os::unix::{fs::PermissionsExt, net::UnixStream},
-    path::Path,
     process::Command,
 };
 
@@ -293,7 +292,6 @@ fn a_data_directory_that_is_in_use_newer_or_damaged_is_left_alone() {
     assert!(ran.json()["message"].to_string().contains("meshhost.toml:2"), "{}", ran.stdout);
     fs::remove_file(config).expect("a file");
     home.run(["call", "good.f"]).expect(0);
-    read_only(&home);
 }
 
 /// The same directory with a schema that this version does not know.
@@ -317,32 +315,6 @@ fn newer(home: &Home) {
     ran.expect(Exit::HostFault as i32);
     assert!(change("DELETE FROM _sqlx_migrations WHERE version = 9999"));
     home.run(["call", "good.f"]).expect(0);
-}
-
-/// A directory that cannot be written.
-fn read_only(home: &Home) {
-    if rustix::process::geteuid().is_root() {
-        println!("skipped: a read-only data directory, because root may write everywhere");
-        return;
-    }
-    set_modes(&home.data(), 0o500, 0o400);
-    let ran = home.run_json(["call", "good.f"]);
-    assert_eq!(ran.code, Exit::HostFault as i32, "{}", ran.stdout);
-    set_modes(&home.data(), 0o700, 0o600);
-    home.run(["call", "good.f"]).expect(0);
-}
-
-fn set_modes(folder: &Path, folders: u32, files: u32) {
-    fs::set_permissions(folder, Permissions::from_mode(folders.max(0o700))).expect("a mode");
-    for entry in fs::read_dir(folder).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            set_modes(&path, folders, files);
-        } else {
-            fs::set_permissions(&path, Permissions::from_mode(files)).expect("a mode");
-        }
-    }
-    fs::set_permissions(folder, Permissions::from_mode(folders)).expect("a mode");
 }
 
 #[test]

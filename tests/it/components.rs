@@ -168,6 +168,17 @@ pub(crate) fn sleeper() -> String {
 /// `f: func() -> u32` that calls `target` with `input_bytes` of input: 1 more than what that
 /// answers, or 100 times the place of the error's case.
 pub(crate) fn caller(target: &str, input_bytes: u32) -> String {
+    let place =
+        "(return (i32.mul (i32.const 100) (i32.add (i32.const 1) (i32.load8_u (i32.const 20)))))";
+    calling(target, input_bytes, place)
+}
+
+/// The same, which traps when the call does not go well.
+pub(crate) fn strict_caller(target: &str) -> String {
+    calling(target, 2, "unreachable")
+}
+
+fn calling(target: &str, input_bytes: u32, on_error: &str) -> String {
     let (length, spaces) = (target.len(), input_bytes.saturating_sub(2));
     format!(
         r#"(component
@@ -196,9 +207,7 @@ pub(crate) fn caller(target: &str, input_bytes: u32) -> String {
                     (i32.store8 (i32.const {last}) (i32.const 125))
                     (call $call (i32.const 1024) (i32.const {length})
                         (i32.const 2048) (i32.const {bytes}) (i32.const 16))
-                    (if (i32.load8_u (i32.const 16)) (then
-                        (return (i32.mul (i32.const 100)
-                            (i32.add (i32.const 1) (i32.load8_u (i32.const 20)))))))
+                    (if (i32.load8_u (i32.const 16)) (then {on_error}))
                     (local.set $at (i32.load (i32.const 20)))
                     (local.set $end (i32.add (local.get $at) (i32.load (i32.const 24))))
                     (loop $digit
@@ -258,4 +267,138 @@ pub(crate) fn keeper() -> String {
         (func (export \"slow\") (result u32) (canon lift (core func $i \"slow\")))
         (func (export \"trap\") (result u32) (canon lift (core func $i \"trap\"))))"
         .to_owned()
+}
+
+/// A core instance `$memory` with a memory of 64 pages and a `realloc` that gives its upper half.
+const MEMORY: &str = r#"(core module $memory (memory (export "memory") 64)
+        (global $next (mut i32) (i32.const 2097152))
+        (func (export "realloc") (param i32 i32 i32 i32) (result i32)
+            global.get $next
+            (global.set $next (i32.add (global.get $next) (local.get 3)))))
+    (core instance $memory (instantiate $memory))"#;
+
+/// Puts a kibibyte under one key after another, and traps when the store refuses.
+pub(crate) fn key_value_hoarder() -> String {
+    let options =
+        r#"(memory (core memory $memory "memory")) (realloc (core func $memory "realloc"))"#;
+    format!(
+        r#"(component
+            (import "wasi:keyvalue/store@0.2.0-draft" (instance $store
+                (type $e (variant (case "no-such-store") (case "access-denied")
+                    (case "other" string)))
+                (export "error" (type $error (eq $e)))
+                (export "bucket" (type $bucket (sub resource)))
+                (export "open" (func (param "identifier" string)
+                    (result (result (own $bucket) (error $error)))))
+                (export "[method]bucket.set" (func (param "self" (borrow $bucket))
+                    (param "key" string) (param "value" (list u8))
+                    (result (result (error $error)))))))
+            {MEMORY}
+            (core func $open (canon lower (func $store "open") {options}))
+            (core func $set (canon lower (func $store "[method]bucket.set") {options}))
+            (core module $m
+                (import "m" "memory" (memory 64))
+                (import "" "open" (func $open (param i32 i32 i32)))
+                (import "" "set" (func $set (param i32 i32 i32 i32 i32 i32)))
+                (func (export "f") (local $bucket i32)
+                    (i32.store8 (i32.const 64) (i32.const 97))
+                    (call $open (i32.const 64) (i32.const 1) (i32.const 16))
+                    (if (i32.load8_u (i32.const 16)) (then unreachable))
+                    (local.set $bucket (i32.load (i32.const 20)))
+                    (loop $again
+                        (call $set (local.get $bucket) (i32.const 64) (i32.const 1)
+                            (i32.const 4096) (i32.const 1024) (i32.const 16))
+                        (if (i32.load8_u (i32.const 16)) (then unreachable))
+                        (i32.store8 (i32.const 64)
+                            (i32.add (i32.load8_u (i32.const 64)) (i32.const 1)))
+                        br $again)))
+            (core instance $i (instantiate $m (with "m" (instance $memory))
+                (with "" (instance (export "open" (func $open)) (export "set" (func $set))))))
+            (func (export "f") (canon lift (core func $i "f"))))"#
+    )
+}
+
+/// Writes a blob without end, and traps when it may not write more.
+pub(crate) fn blob_hoarder() -> String {
+    format!(
+        r#"(component
+            (import "meshhost:blob/types@0.1.0" (instance $blobs
+                (type $e (variant (case "not-found") (case "out-of-range") (case "quota")
+                    (case "finished") (case "fault")))
+                (export "blob-error" (type $error (eq $e)))
+                (export "writer" (type $writer (sub resource)))
+                (export "[constructor]writer" (func (result (own $writer))))
+                (export "[method]writer.write" (func (param "self" (borrow $writer))
+                    (param "bytes" (list u8)) (result (result (error $error)))))))
+            {MEMORY}
+            (core func $new (canon lower (func $blobs "[constructor]writer")))
+            (core func $write (canon lower (func $blobs "[method]writer.write")
+                (memory (core memory $memory "memory"))))
+            (core module $m
+                (import "m" "memory" (memory 64))
+                (import "" "new" (func $new (result i32)))
+                (import "" "write" (func $write (param i32 i32 i32 i32)))
+                (func (export "f") (local $writer i32)
+                    (local.set $writer (call $new))
+                    (loop $again
+                        (call $write (local.get $writer) (i32.const 4096) (i32.const 32768)
+                            (i32.const 16))
+                        (if (i32.load8_u (i32.const 16)) (then unreachable))
+                        br $again)))
+            (core instance $i (instantiate $m (with "m" (instance $memory))
+                (with "" (instance (export "new" (func $new)) (export "write" (func $write))))))
+            (func (export "f") (canon lift (core func $i "f"))))"#
+    )
+}
+
+/// Asks for 16 MiB of numbers that look random, at once.
+pub(crate) fn random_hoarder() -> String {
+    format!(
+        r#"(component
+            (import "wasi:random/insecure@0.2.0" (instance $random
+                (export "get-insecure-random-bytes" (func (param "len" u64) (result (list u8))))))
+            {MEMORY}
+            (core func $get (canon lower (func $random "get-insecure-random-bytes")
+                (memory (core memory $memory "memory"))
+                (realloc (core func $memory "realloc"))))
+            (core module $m
+                (import "" "get" (func $get (param i64 i32)))
+                (func (export "f") (call $get (i64.const 16777216) (i32.const 16))))
+            (core instance $i (instantiate $m (with "" (instance (export "get" (func $get))))))
+            (func (export "f") (canon lift (core func $i "f"))))"#
+    )
+}
+
+/// `f: func(bytes: list<u8>)` that takes them and does nothing.
+pub(crate) fn swallower() -> String {
+    format!(
+        r#"(component
+            {MEMORY}
+            (core module $m (func (export "f") (param i32 i32)))
+            (core instance $i (instantiate $m))
+            (func (export "f") (param "bytes" (list u8)) (canon lift (core func $i "f")
+                (memory (core memory $memory "memory"))
+                (realloc (core func $memory "realloc")))))"#
+    )
+}
+
+/// That many core instances of a module with these fields, and `f` that does nothing.
+pub(crate) fn many(count: usize, fields: &str) -> String {
+    let instances = "(core instance (instantiate $each))".repeat(count);
+    format!(
+        "(component
+            (core module $each {fields}) {instances}
+            (core module $m (func (export \"f\")))
+            (core instance $i (instantiate $m))
+            (func (export \"f\") (canon lift (core func $i \"f\"))))"
+    )
+}
+
+/// A component with that many functions, each of some kibibytes of machine code.
+pub(crate) fn much_code(functions: usize) -> String {
+    let steps = "(local.set 0 (i32.mul (i32.add (local.get 0) (i32.const 12345)) (local.get 1)))
+        (i32.store (local.get 0) (local.get 1))"
+        .repeat(50);
+    let each = format!("(func (param i32 i32) (result i32) {steps} local.get 0)");
+    module(&format!("(memory 1) (func (export \"f\")) {}", each.repeat(functions)))
 }

@@ -1,18 +1,20 @@
-//! `kill -9` at random moments of installing, updating, calling and committing: after each the
-//! data directory opens, the record verifies, what was acknowledged is there and the state is the
-//! old one or the new one, never one between.
+//! `kill -9` at random moments of installing, updating, serving callers, calling without a node and
+//! committing to a repository: after each the data directory opens, the record verifies, what was
+//! acknowledged is there, every call that was started has an end, and the state is the old one or the
+//! new one, never one between.
 //!
 //! `MESHHOST_KILLS` sets how often (default 200; `cargo xtask soak` takes 1,000) and
 //! `MESHHOST_SEED` which moments.
 
+mod alone;
+mod commit;
+mod serving;
+
 use std::{
     collections::BTreeSet,
-    io::{Read, Write},
-    os::unix::net::UnixStream,
     path::{Path, PathBuf},
-    process::{Child, Stdio},
-    sync::atomic::{AtomicBool, Ordering},
-    time::Duration,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
@@ -20,18 +22,16 @@ use serde_json::{Value, json};
 use crate::{
     bad_input::Numbers,
     components::{self, manifest},
+    kill::commit::Committed,
     support::{Home, Ran, parse, ran, with_manifest},
 };
 
 const KILLS: u64 = 200;
 /// Kills of one data directory: verifying a long record each time would take most of the time.
 const KILLS_OF_ONE: u64 = 40;
-/// Milliseconds after which the latest kill of a node comes.
-const NODE_MS: usize = 40;
-/// The same for commands: many take less, so that some finish.
-const COMMAND_MS: usize = 120;
-/// Callers at once, so that commits are shared.
-const CALLERS: usize = 3;
+/// Milliseconds after which the latest kill of an install or update comes: many take less, so that
+/// some finish.
+const CHANGE_MS: usize = 120;
 
 /// What a run knows to be true.
 struct Known {
@@ -45,8 +45,29 @@ struct Known {
     names: u64,
     /// The newest call that was seen in the record.
     newest: Option<String>,
+    /// How long a call without a node takes, and a commit.
+    call_us: usize,
+    commit_us: usize,
+    committed: Committed,
+    count: Count,
+}
+
+/// How often something came to pass: each must, or the moments are chosen badly.
+#[derive(Debug, Default)]
+struct Count {
+    /// Calls of a node that were answered.
     answered: u64,
-    finished: u64,
+    /// Installs and updates that ended before they were killed.
+    changed: u64,
+    /// Calls without a node, killed before their start was written, while they ran, and not at all.
+    alone_before: u64,
+    alone_within: u64,
+    alone_whole: u64,
+    /// Commits that left the old and the new branch.
+    commit_old: u64,
+    commit_new: u64,
+    /// Starts whose end was written for them.
+    interrupted: u64,
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test is set up by its environment")]
@@ -59,18 +80,31 @@ fn whatever_moment_it_is_killed_nothing_acknowledged_is_lost() {
     let kills = setting("MESHHOST_KILLS").unwrap_or(KILLS);
     let seed = setting("MESHHOST_SEED").unwrap_or(0x6d65_7368);
     println!("{kills} kills, MESHHOST_SEED={seed}");
-    let (mut answered, mut finished) = (0, 0);
-    for first in (0..kills).step_by(usize::try_from(KILLS_OF_ONE).expect("a count")) {
-        let mut known = Known::new(seed.wrapping_add(first));
-        for kill in first..kills.min(first + KILLS_OF_ONE) {
-            known.kill_something(kill);
+    let mut known = Known::new(seed);
+    let fresh = known.home.work().join("fresh");
+    copy(&known.home.data(), &fresh);
+    for kill in 0..kills {
+        if kill % KILLS_OF_ONE == 0 {
+            std::fs::remove_dir_all(known.home.data()).expect("a data directory");
+            copy(&fresh, &known.home.data());
+            known.begin_again();
         }
-        known.home.run(["call", "steady.f"]).expect(0);
-        answered += known.answered;
-        finished += known.finished;
+        known.kill_something(kill);
     }
-    println!("{answered} answers and {finished} commands were acknowledged");
-    assert!(answered > 0 && finished > 0, "some must get through");
+    known.home.run(["call", "steady.f"]).expect(0);
+    println!("{:?}", known.count);
+    let Count { answered, changed, alone_before, alone_within, alone_whole, .. } = known.count;
+    let Count { commit_old, commit_new, interrupted, .. } = known.count;
+    for count in [answered, changed, alone_within, commit_old, commit_new, interrupted] {
+        assert!(count > 0, "each must happen: {:?}", known.count);
+    }
+    assert!(alone_before + alone_whole > 0, "each must happen: {:?}", known.count);
+}
+
+/// A copy of a data directory that nobody has open, with its modes.
+fn copy(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg("-a").args([from, to]).status();
+    assert!(copied.is_ok_and(|status| status.success()), "{} is not copied", from.display());
 }
 
 impl Known {
@@ -85,24 +119,45 @@ impl Known {
         };
         let versions = [version(0), version(1)];
         home.install(&versions[0], &["--yes"]);
-        let numbers = Numbers(seed | 1);
-        Self {
-            home,
-            numbers,
+        home.install(&home.file("busy.wasm", parse(&components::keeper())), &[]);
+        let committed = Committed::new(&home);
+        let time = |words: &[&str]| {
+            let begun = Instant::now();
+            home.run(words).expect(0);
+            usize::try_from(begun.elapsed().as_micros()).expect("a short time")
+        };
+        let call_us = time(&["call", "busy.slow"]);
+        let commit_us = time(&committed.words("message=at first"));
+        let mut known = Self {
+            numbers: Numbers(seed | 1),
             versions,
             serving: 0,
             installed: BTreeSet::new(),
             names: 0,
             newest: None,
-            answered: 0,
-            finished: 0,
-        }
+            call_us,
+            commit_us,
+            committed,
+            count: Count::default(),
+            home,
+        };
+        known.committed.acknowledge();
+        known
+    }
+
+    /// The data directory is a fresh one; the repository is not.
+    fn begin_again(&mut self) {
+        self.serving = 0;
+        self.installed.clear();
+        self.newest = None;
     }
 
     fn kill_something(&mut self, kill: u64) {
-        let answered = match self.numbers.below(4) {
+        let answered = match self.numbers.below(8) {
             0 => self.kill_an_install(),
             1 => self.kill_an_update(),
+            2 | 3 => self.kill_a_call(kill),
+            4 => self.kill_a_commit(kill),
             _ => self.kill_a_node(),
         };
         self.check_record(kill, &answered);
@@ -112,9 +167,9 @@ impl Known {
         }
     }
 
-    /// Kills a process after a while; gives how it ended when it was faster.
-    fn kill(&mut self, mut child: Child) -> Option<Ran> {
-        let wait = Duration::from_micros(self.numbers.below(COMMAND_MS * 1000) as u64);
+    /// Kills a process within so many microseconds; gives how it ended when it was faster.
+    fn kill(&mut self, mut child: Child, within_us: usize) -> Option<Ran> {
+        let wait = Duration::from_micros(self.numbers.below(within_us.max(1)) as u64);
         // The moment is what is tested, not a state that is waited for.
         std::thread::sleep(wait);
         child.kill().expect("it can be killed");
@@ -132,9 +187,9 @@ impl Known {
         let name = format!("p{}", self.names);
         let file = self.home.work().join("steady.wasm");
         let install = self.start(&["plugin", "install", text(&file), "--name", &name]);
-        if let Some(ended) = self.kill(install) {
+        if let Some(ended) = self.kill(install, CHANGE_MS * 1000) {
             ended.expect(0);
-            self.finished += 1;
+            self.count.changed += 1;
             self.installed.insert(name);
         }
         Vec::new()
@@ -144,9 +199,9 @@ impl Known {
         let next = 1 - self.serving;
         let file = self.versions[usize::try_from(next).expect("0 or 1")].clone();
         let update = self.start(&["plugin", "update", "changing", text(&file)]);
-        if let Some(ended) = self.kill(update) {
+        if let Some(ended) = self.kill(update, CHANGE_MS * 1000) {
             ended.expect(0);
-            self.finished += 1;
+            self.count.changed += 1;
             self.serving = next;
         } else {
             let found = self.home.json(["call", "changing.f"])["data"].as_u64();
@@ -155,44 +210,30 @@ impl Known {
         Vec::new()
     }
 
-    /// Kills a node while it answers calls; gives the ids of the calls that were answered.
-    fn kill_a_node(&mut self) -> Vec<String> {
-        let node = self.home.serve();
-        let socket = self.home.data().join("admin.sock");
-        let over = AtomicBool::new(false);
-        let wait = Duration::from_micros(self.numbers.below(NODE_MS * 1000) as u64);
-        let answered: Vec<String> = std::thread::scope(|scope| {
-            let callers: Vec<_> =
-                (0..CALLERS).map(|_| scope.spawn(|| call_until(&socket, &over))).collect();
-            std::thread::sleep(wait);
-            node.kill();
-            over.store(true, Ordering::Relaxed);
-            callers.into_iter().flat_map(|caller| caller.join().expect("answers")).collect()
-        });
-        self.answered += answered.len() as u64;
-        answered
-    }
-
     /// Opens what the kill left and looks for what was answered.
     fn check_record(&mut self, kill: u64, answered: &[String]) {
         let verified = self.home.run(["audit", "verify"]);
         assert_eq!(verified.code, 0, "kill {kill}: {verified:?}");
         // Calls that nobody heard of may have ended too: one of each caller, and some look-ups.
-        let limit = (answered.len() + CALLERS + 20).to_string();
+        let limit = (answered.len() + serving::CALLERS + 20).to_string();
         let list = self.home.json(["audit", "list", "--limit", &limit]);
-        let ended: BTreeSet<&str> = list["events"]
-            .as_array()
-            .expect("calls")
-            .iter()
-            .filter(|call| call["outcome"].is_string())
-            .filter_map(|call| call["invocation_id"].as_str())
-            .collect();
+        let calls = list["events"].as_array().expect("calls");
+        let mut ended = BTreeSet::new();
+        for call in calls {
+            let id = call["invocation_id"].as_str().expect("an id");
+            assert!(call["outcome"].is_string(), "kill {kill}: {call} has no end");
+            ended.insert(id);
+        }
         for id in answered {
             assert!(ended.contains(id.as_str()), "kill {kill}: the answered call {id} is lost");
         }
         let newest = self.newest.as_deref();
         assert!(newest.is_none_or(|id| ended.contains(id)), "kill {kill}: {newest:?} is lost");
-        self.newest = list["events"][0]["invocation_id"].as_str().map(str::to_owned);
+        let known = calls.iter().position(|call| call["invocation_id"].as_str() == newest);
+        let fresh = calls.iter().take(known.unwrap_or(calls.len()));
+        let interrupted = fresh.filter(|call| call["outcome"] == "indeterminate").count();
+        self.count.interrupted += interrupted as u64;
+        self.newest = calls[0]["invocation_id"].as_str().map(str::to_owned);
     }
 
     /// The plugins that serve: all whose install was acknowledged.
@@ -205,7 +246,8 @@ impl Known {
             .filter(|plugin| plugin["state"] == "serving")
             .filter_map(|plugin| plugin["name"].as_str().map(str::to_owned))
             .collect();
-        for name in self.installed.iter().map(String::as_str).chain(["steady", "changing"]) {
+        let always = ["steady", "changing", "busy", "git"];
+        for name in self.installed.iter().map(String::as_str).chain(always) {
             assert!(serving.contains(name), "kill {kill}: {name} is lost: {plugins}");
         }
         serving
@@ -224,31 +266,18 @@ impl Known {
         }
         node.stop_well();
     }
+
+    /// The events of a call, as far as it was recorded.
+    fn events(&self, id: &str) -> Vec<Value> {
+        let shown = self.home.run_json(["audit", "show", id]);
+        if shown.code != 0 {
+            assert_eq!(shown.code_name(), "not-found", "{shown:?}");
+            return Vec::new();
+        }
+        shown.json()["events"].as_array().expect("events").clone()
+    }
 }
 
 fn text(path: &Path) -> &str {
     path.to_str().expect("a path that is text")
-}
-
-/// Calls over the socket until it breaks; gives the ids of the calls that were answered well.
-fn call_until(socket: &Path, over: &AtomicBool) -> Vec<String> {
-    let mut answered = Vec::new();
-    let Ok(mut stream) = UnixStream::connect(socket) else { return answered };
-    let body = br#"{"do":"call","capability":"steady.f","input":{}}"#;
-    let mut request = u32::try_from(body.len()).expect("short").to_le_bytes().to_vec();
-    request.extend(body);
-    while !over.load(Ordering::Relaxed) {
-        let mut head = [0; 4];
-        if stream.write_all(&request).and_then(|()| stream.read_exact(&mut head)).is_err() {
-            break;
-        }
-        let mut answer = vec![0; u32::from_le_bytes(head).try_into().expect("a size")];
-        if stream.read_exact(&mut answer).is_err() {
-            break;
-        }
-        let answer: Value = serde_json::from_slice(&answer).expect("JSON");
-        assert_eq!(answer["value"]["data"], 7, "{answer}");
-        answered.extend(answer["value"]["invocation_id"].as_str().map(str::to_owned));
-    }
-    answered
 }

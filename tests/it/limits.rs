@@ -1,26 +1,24 @@
 //! A hostile component for every limit, through the real binary: each ends with its own code, and
 //! the node answers the next call as if nothing had happened.
 
-use std::process::{Child, Stdio};
-
 use meshhost_core::code::{Code, Exit};
 use serde_json::json;
 
 use crate::{
     components::{self, SPIN, body, module, with_clock},
-    support::{Home, guest, parse, ran, until, wat, with_manifest},
+    support::{Home, guest, wat},
 };
 
-/// One hostile component, how it is installed, and how a call of its `f` ends.
+/// One hostile component, the option with which it is installed, and how a call of its `f` ends.
 struct Case {
     name: &'static str,
     text: String,
-    limit: &'static str,
+    option: &'static str,
     code: Code,
 }
 
 fn memory_cases() -> Vec<Case> {
-    let case = |name, text, limit, code| Case { name, text, limit, code };
+    let case = |name, text, option, code| Case { name, text, option, code };
     let grow = "(loop $again
         (if (i32.eq (memory.grow (i32.const 16)) (i32.const -1)) (then unreachable))
         br $again)";
@@ -28,12 +26,21 @@ fn memory_cases() -> Vec<Case> {
         (if (i32.eq (table.grow $t (ref.null func) (i32.const 1000)) (i32.const -1))
             (then unreachable))
         br $again))";
+    let large_table = module("(table 101 funcref) (func (export \"f\"))");
+    let eight = "--limit memory_bytes=8MiB";
     let recurse = "(func $f (export \"f\") (local $n i32) (call $f) (drop (local.get $n)))";
     vec![
-        case("grow-memory", body(grow), "memory_bytes=8MiB", Code::LimitMemory),
+        case("grow-memory", body(grow), eight, Code::LimitMemory),
         case("grow-to-the-default", body(grow), "", Code::LimitMemory),
         case("many-memories", components::many_memories(), "", Code::LimitMemory),
+        case(
+            "large-memory",
+            module("(memory 200) (func (export \"f\"))"),
+            eight,
+            Code::LimitMemory,
+        ),
         case("grow-table", module(grow_table), "", Code::LimitTable),
+        case("large-table", large_table, "--limit table_elements=100", Code::LimitTable),
         case("recurse", module(recurse), "", Code::LimitRecursion),
         case(
             "start-traps",
@@ -46,7 +53,7 @@ fn memory_cases() -> Vec<Case> {
 }
 
 fn time_cases() -> Vec<Case> {
-    let case = |name, text, limit, code| Case { name, text, limit, code };
+    let case = |name, text, option, code| Case { name, text, option, code };
     let repeat = |operation: &str| {
         module(&format!(
             "(memory 256) (table 1 funcref) (func (export \"f\")
@@ -54,14 +61,14 @@ fn time_cases() -> Vec<Case> {
         ))
     };
     let start = format!("(func $s {SPIN}) (start $s) (func (export \"f\"))");
-    let soon = "deadline_ms=100";
-    let fuel = "fuel=200000000";
+    let soon = "--limit deadline_ms=100";
+    let fuel = "--limit fuel=200000000";
     vec![
         case("spin", body(SPIN), soon, Code::LimitDeadline),
         case("spin-at-start", module(&start), soon, Code::LimitDeadline),
         case("sleep-in-the-host", components::sleeper(), soon, Code::LimitDeadline),
-        case("fuel", body(SPIN), "fuel=3000000", Code::LimitFuel),
-        case("fuel-at-start", module(&start), "fuel=3000000", Code::LimitFuel),
+        case("fuel", body(SPIN), "--limit fuel=3000000", Code::LimitFuel),
+        case("fuel-at-start", module(&start), "--limit fuel=3000000", Code::LimitFuel),
         case("fuel-of-grow", repeat("(drop (memory.grow (i32.const 0)))"), fuel, Code::LimitFuel),
         case(
             "fuel-of-fill",
@@ -79,21 +86,30 @@ fn time_cases() -> Vec<Case> {
 }
 
 fn host_cases() -> Vec<Case> {
-    let case = |name, text, limit, code| Case { name, text, limit, code };
+    let case = |name, text, option, code| Case { name, text, option, code };
     let hoard = with_clock("(loop $again (drop (call $sleep (i64.const 0))) (br $again))");
     let pester = with_clock("(loop $again (drop (call $now)) (br $again))");
     let list = components::bytes;
     vec![
-        case("hoard-handles", hoard, "handles=16", Code::LimitHandles),
-        case("pester-the-host", pester, "host_calls=100", Code::LimitHostCalls),
-        case("long-list", list(100_000), "hostcall_fuel=1000000", Code::LimitHostMemory),
+        case("hoard-handles", hoard, "--limit handles=16", Code::LimitHandles),
+        case("pester-the-host", pester, "--limit host_calls=100", Code::LimitHostCalls),
+        case("long-list", list(100_000), "--limit hostcall_fuel=1000000", Code::LimitHostMemory),
         case("list-for-a-blob", list(100_000), "", Code::LimitList),
-        case("long-output", list(60_000), "output_bytes=1000", Code::LimitOutput),
+        case("long-output", list(60_000), "--limit output_bytes=1000", Code::LimitOutput),
         case(
             "long-input-of-a-call",
             components::caller("nobody.f", 100_000),
-            "host_buffer_bytes=64KiB",
+            "--limit host_buffer_bytes=64KiB",
             Code::LimitHostMemory,
+        ),
+        case("random-bytes", components::random_hoarder(), "", Code::LimitHostMemory),
+        case("key-values", components::key_value_hoarder(), "--grant kv=8KiB", Code::LimitKeyValue),
+        case("blobs", components::blob_hoarder(), "--limit blob_bytes=1MiB", Code::LimitBlob),
+        case(
+            "deep",
+            components::strict_caller("deep.f"),
+            "--limit call_depth=1",
+            Code::LimitCallDepth,
         ),
     ]
 }
@@ -104,40 +120,62 @@ fn every_limit_ends_its_call_with_its_own_code_and_the_node_serves_on() {
     let good = wat(&home, "good", &components::nothing());
     home.install(&good, &[]);
     let node = home.serve();
-    for Case { name, text, limit, code } in
+    let before = home.json(["plugin", "permissions", "good"]);
+    for Case { name, text, option, code } in
         memory_cases().into_iter().chain(time_cases()).chain(host_cases())
     {
         let file = wat(&home, name, &text);
-        let options = if limit.is_empty() { vec![] } else { vec!["--limit", limit] };
-        home.install(&file, &options);
+        home.install(&file, &option.split_whitespace().collect::<Vec<_>>());
         let call = home.run_json(["call", &format!("{name}.f")]);
         assert_eq!(call.code_name(), code.info().name, "{name}: {}", call.stdout);
         assert_eq!(call.json()["outcome"], "failure", "{name}");
         call.expect(i32::from(code.exit() as u8));
         home.run(["call", "good.f"]).expect(0);
+        assert_eq!(home.json(["plugin", "permissions", "good"]), before, "{name}");
+    }
+    home.run(["audit", "verify"]).expect(0);
+    node.stop_well();
+}
+
+/// Components that are too much before they run, the most that is not, and the code.
+#[test]
+fn what_no_instance_may_have_is_refused_at_install() {
+    let home = Home::new();
+    let memory = |count| components::many(count, "(memory 1)");
+    let tables = |count| components::many(count, "(table 1 funcref) (table 1 funcref)");
+    let in_one =
+        |count| module(&format!("{} (func (export \"f\"))", "(table 1 funcref)".repeat(count)));
+    let table = [
+        ("instances", components::many_instances(65), Some(Code::LimitInstances)),
+        ("most-instances", components::many_instances(64), None),
+        ("memories", memory(9), Some(Code::ComponentTooLarge)),
+        ("most-memories", memory(8), None),
+        ("tables", tables(17), Some(Code::ComponentTooLarge)),
+        ("most-tables", tables(16), None),
+        ("tables-in-one-module", in_one(5), Some(Code::ComponentTooLarge)),
+        ("most-in-one-module", in_one(4), None),
+    ];
+    let node = home.serve();
+    for (name, text, code) in table {
+        let file = wat(&home, name, &text);
+        let install = home.run_json(["plugin", "install", file.to_str().expect("text")]);
+        if let Some(code) = code {
+            assert_eq!(install.code_name(), code.info().name, "{name}: {}", install.stdout);
+            install.expect(i32::from(code.exit() as u8));
+            home.run(["call", &format!("{name}.f")]).expect(Exit::NotFound as i32);
+        } else {
+            install.expect(0);
+            home.run(["call", &format!("{name}.f")]).expect(0);
+        }
     }
     home.run(["audit", "verify"]).expect(0);
     node.stop_well();
 }
 
 #[test]
-fn core_instances_are_counted_at_install() {
-    let home = Home::new();
-    let file = wat(&home, "many", &components::many_instances(65));
-    let install = home.run_json(["plugin", "install", file.to_str().expect("text")]);
-    assert_eq!(install.code_name(), Code::LimitInstances.info().name);
-    install.expect(Exit::Limit as i32);
-    let file = wat(&home, "most", &components::many_instances(64));
-    home.install(&file, &[]);
-    home.run(["call", "most.f"]).expect(0);
-}
-
-#[test]
 fn a_ceiling_of_the_node_is_not_passed() {
     let home = Home::new();
-    home.run(["plugin", "list"]).expect(0);
-    std::fs::write(home.data().join("meshhost.toml"), "[ceiling.limits]\nfuel = 3_000_000\n")
-        .expect("a file");
+    home.configure("[ceiling.limits]\nfuel = 3_000_000\n");
     home.install(&wat(&home, "spin", &body(SPIN)), &["--limit", "fuel=1000000000000"]);
     let call = home.run_json(["call", "spin.f"]);
     assert_eq!(call.code_name(), Code::LimitFuel.info().name);
@@ -180,157 +218,86 @@ fn what_a_call_writes_into_blobs_is_bounded() {
 }
 
 #[test]
-fn a_pipe_in_a_granted_folder_holds_nobody_up() {
+fn a_list_that_should_be_a_blob_is_refused_before_anything_runs() {
     let home = Home::new();
-    let folder = home.work().join("shared");
-    std::fs::create_dir(&folder).expect("a folder");
-    let pipe = folder.join("pipe");
-    let mode = rustix::fs::Mode::RWXU;
-    rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, mode).expect("a pipe");
-    let grant = format!("fs:ro={}", folder.display());
-    home.install(&guest("filesystem"), &["--grant", &grant]);
-    home.install(&guest("command"), &["--grant", &grant, "--grant", "stdout=1KiB"]);
-    let node = home.serve();
-    // As many as there are threads for files, and one more: each would block its thread.
-    for _ in 0..5 {
-        let read = home.run_json(["call", "filesystem.read", "path=shared/pipe"]);
-        assert_eq!(read.code_name(), Code::PluginFailure.info().name, "{}", read.stdout);
-    }
-    let words = json!(["read", pipe]);
-    let read = home.run_json(["call", "command.run", &format!("arguments:={words}")]);
-    read.expect(Exit::PluginFailure as i32);
-    node.stop_well();
-}
-
-#[test]
-fn places_are_bounded_and_whoever_finds_none_is_told_busy() {
-    let home = Home::new();
-    let options = ["--limit", "concurrency=1", "--limit", "waiting=1"];
-    home.install(&wat(&home, "sleeper", &components::sleeper()), &options);
-    let node = home.serve();
-    // One runs, one waits, and whichever comes last finds no place.
-    let mut calls: Vec<_> = (0..3)
-        .map(|_| {
-            let mut call = home.command(["call", "sleeper.f", "--json"]);
-            call.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("a call")
-        })
-        .collect();
-    let refused = until("a full queue", || {
-        let ended = |call: &mut Child| matches!(call.try_wait(), Ok(Some(_)));
-        calls.iter_mut().position(ended).map(|place| calls.remove(place))
-    });
-    let refused = ran(refused.wait_with_output().expect("it has ended"));
-    assert_eq!(refused.code_name(), Code::Busy.info().name);
-    assert!(refused.stdout.contains("queue is full"), "{}", refused.stdout);
-    assert_eq!(refused.json()["outcome"], "denied", "nothing ran");
-    refused.expect(Exit::Busy as i32);
-    // Callers that go away free their places: the next call runs, into its own deadline.
-    for call in &mut calls {
-        call.kill().expect("it ends");
-        call.wait().expect("it ends");
-    }
-    until("a free place", || {
-        let call =
-            ran(home.command(["call", "sleeper.f", "--timeout", "20ms"]).output().expect("a call"));
-        (call.code == Exit::Timeout as i32).then_some(())
-    });
-    home.run(["audit", "verify"]).expect(0);
-    node.stop_well();
-}
-
-#[test]
-fn plugins_that_call_each_other_end_at_the_depth_and_wait_for_nobody() {
-    let home = Home::new();
-    home.run(["plugin", "list"]).expect(0);
-    // What calls others is of high risk, which plugins do not reach unless the node says so.
-    std::fs::write(home.data().join("meshhost.toml"), "[ceiling.risk]\nplugin = \"high\"\n")
-        .expect("a file");
-    let install = |name: &str, target: &str, options: &[&str]| {
-        let file = wat(&home, name, &components::caller(target, 2));
-        let call = format!("call={target}");
-        home.install(&file, &[&["--grant", call.as_str()], options].concat());
+    home.install(&wat(&home, "swallow", &components::swallower()), &[]);
+    // Base64: three bytes of each four letters.
+    let call = |bytes: usize| {
+        let input = json!({"bytes": "AAAA".repeat(bytes / 3)}).to_string();
+        let file = home.file("input.json", input);
+        home.run_json(["call", "swallow.f", "--input", &format!("@{}", file.display())])
     };
-    install("itself", "itself.f", &[]);
-    install("ping", "pong.f", &["--grant", "call=ping.f"]);
-    install("pong", "ping.f", &["--grant", "call=pong.f"]);
-    install("narrow", "pong.f", &[]);
-    install("alone", "alone.f", &["--limit", "concurrency=1"]);
-    install("deaf", "nobody.f", &[]);
+    call(64 * 1024 - 1).expect(0);
+    let refused = call(64 * 1024 + 2);
+    assert_eq!(refused.code_name(), Code::LimitList.info().name, "{}", refused.stdout);
+    assert_eq!(refused.json()["outcome"], "denied", "nothing ran");
+    refused.expect(Exit::Limit as i32);
+    call(3).expect(0);
+}
+
+#[test]
+fn key_values_stay_within_their_quota_and_a_larger_one_goes_on() {
+    let home = Home::new();
+    home.install(&wat(&home, "hoarder", &components::key_value_hoarder()), &["--grant", "kv=8KiB"]);
     let node = home.serve();
-    for (id, answer) in [
-        // Eight deep, and the eighth is denied the ninth.
-        ("itself.f", 107),
-        ("ping.f", 107),
-        // What the first may not call, nobody calls on its behalf.
-        ("narrow.f", 101),
-        // A place of the own chain is not waited for.
-        ("alone.f", 100),
-        ("deaf.f", 100),
-    ] {
-        let call = home.json(["call", id]);
-        assert_eq!(call["data"], answer, "{id}: {call}");
+    for quota in ["kv=8KiB", "kv=16KiB"] {
+        home.run(["plugin", "grant", "hoarder", quota]).expect(0);
+        for _ in 0..2 {
+            let call = home.run_json(["call", "hoarder.f"]);
+            assert_eq!(call.code_name(), Code::LimitKeyValue.info().name, "{}", call.stdout);
+            call.expect(Exit::Limit as i32);
+        }
     }
-    home.run(["plugin", "revoke", "itself", "--all"]).expect(0);
-    let ungranted = home.json(["call", "itself.f"]);
-    assert_eq!(ungranted["data"], 100, "denied");
-    let command = ungranted["denied"][0]["command"].as_str().unwrap_or_default();
-    assert_eq!(command, "meshhost plugin grant itself call=itself.f");
-    home.run(["audit", "verify"]).expect(0);
+    // Without the grant there is no store, and the way to grant it is named.
+    home.run(["plugin", "revoke", "hoarder", "--all"]).expect(0);
+    let denied = home.run_json(["call", "hoarder.f"]).expect(Exit::Trap as i32).json();
+    let command = denied["denied"][0]["command"].as_str().unwrap_or_default();
+    assert!(command.starts_with("meshhost plugin grant hoarder kv="), "{denied}");
     node.stop_well();
 }
 
 #[test]
-fn a_plugin_that_traps_in_a_row_rests_until_it_is_enabled() {
+fn the_blobs_of_the_node_are_bounded() {
     let home = Home::new();
-    home.install(&wat(&home, "trap", &body("unreachable")), &[]);
-    home.install(&wat(&home, "good", &components::nothing()), &[]);
+    home.configure("blob_bytes = 1_048_576\n");
+    home.install(&wat(&home, "hoarder", &components::blob_hoarder()), &[]);
+    let fits = home.file("fits", vec![b'x'; 512 * 1024]);
+    let large = home.file("large", vec![b'y'; 1024 * 1024 + 1]);
     let node = home.serve();
-    let mut traps = 0;
-    // On a slow machine a rest may be over before the next call; each is longer than the one before.
-    let skipped = until("a quarantine", || {
-        let call = home.run_json(["call", "trap.f"]);
-        traps += u32::from(call.code == Exit::Trap as i32);
-        (call.code != Exit::Trap as i32).then_some(call)
-    });
-    assert!(traps >= 5, "{traps} traps");
-    assert_eq!(skipped.code_name(), Code::Quarantined.info().name);
-    assert_eq!(skipped.json()["outcome"], "skipped");
-    assert!(skipped.json()["error"]["retry_after_ms"].as_u64() > Some(0));
-    skipped.expect(Exit::Skipped as i32);
-    home.run(["call", "good.f"]).expect(0);
-    let listed = home.json(["plugin", "permissions", "trap"]);
-    assert_eq!(listed["state"], "quarantined");
-    node.stop_well();
-    // It goes on after a restart: at most the call that tries it again traps.
-    let node = home.serve();
-    let codes = [(); 2].map(|()| home.run(["call", "trap.f"]).code);
-    assert!(codes.contains(&(Exit::Skipped as i32)), "{codes:?}");
-    home.run(["plugin", "enable", "trap"]).expect(0);
-    home.run(["call", "trap.f"]).expect(Exit::Trap as i32);
+    let put = |file: &std::path::Path| home.run_json(["blob", "put", file.to_str().expect("text")]);
+    let refused = put(&large);
+    assert_eq!(refused.code_name(), Code::LimitBlob.info().name, "{}", refused.stdout);
+    refused.expect(Exit::Limit as i32);
+    let call = home.run_json(["call", "hoarder.f"]);
+    assert_eq!(call.code_name(), Code::LimitBlob.info().name, "{}", call.stdout);
+    call.expect(Exit::Limit as i32);
+    // What was refused takes no space.
+    put(&fits).expect(0);
     node.stop_well();
 }
 
 #[test]
-fn the_callers_of_a_stateful_plugin_end_their_waiting_and_not_its_work() {
+fn compiling_is_bounded_in_bytes_of_component_and_of_code_and_in_time() {
     let home = Home::new();
-    let manifest = components::manifest("keeper", "1.0.0", &[])
-        .replace("[plugin]\n", "[plugin]\nstateful = true\n");
-    let component = with_manifest(parse(&components::keeper()), &manifest);
-    home.install(&home.file("keeper.wasm", component), &[]);
-    let node = home.serve();
-    let next = || home.json(["call", "keeper.next"])["data"].clone();
-    assert_eq!((next(), next()), (json!(1), json!(2)));
-    let given_up = home.run_json(["call", "keeper.slow", "--timeout", "1ms"]);
-    assert_eq!(given_up.json()["outcome"], "indeterminate", "{}", given_up.stdout);
-    given_up.expect(Exit::Indeterminate as i32);
-    // The work went on, and the next call waited for its end.
-    assert_eq!(next(), 103);
-    home.run(["call", "keeper.trap"]).expect(Exit::Trap as i32);
-    assert_eq!(next(), 1, "a trap costs the state");
-    let head = home.run(["audit", "head"]).expect(0).json();
-    let host = format!("host-lifecycle-{}", head["host_id"].as_str().expect("an id"));
-    let events = home.json(["audit", "replay", &host]).to_string();
-    assert!(events.contains("dev.meshhost.plugin_state_lost"), "{events}");
+    home.configure("[compile]\ncomponent_bytes = 65_536\ncode_bytes = 1_048_576\n");
+    let install = |name: &str, functions: usize| {
+        let file = wat(&home, name, &components::much_code(functions));
+        home.run_json(["plugin", "install", file.to_str().expect("text")])
+    };
+    install("little", 1).expect(0);
+    let large = install("large", 500);
+    assert_eq!(large.code_name(), Code::ComponentTooLarge.info().name, "{}", large.stdout);
+    large.expect(Exit::Usage as i32);
+    home.configure("[compile]\ncode_bytes = 1_048_576\n");
+    let code = install("code", 2_000);
+    assert_eq!(code.code_name(), Code::CompileLimit.info().name, "{}", code.stdout);
+    assert!(code.stdout.contains("more memory, time or space"), "at once: {}", code.stdout);
+    code.expect(i32::from(Code::CompileLimit.exit() as u8));
+    home.configure("[compile]\ntime_ms = 1_000\n");
+    let time = install("time", 2_000);
+    assert_eq!(time.code_name(), Code::CompileLimit.info().name, "{}", time.stdout);
+    time.expect(i32::from(Code::CompileLimit.exit() as u8));
+    assert_eq!(home.json(["plugin", "list"])["plugins"].as_array().map(Vec::len), Some(1));
+    home.run(["call", "little.f"]).expect(0);
     home.run(["audit", "verify"]).expect(0);
-    node.stop_well();
 }

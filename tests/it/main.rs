@@ -12,10 +12,16 @@ mod bad_input;
 mod cli;
 mod commits;
 mod components;
+mod disk;
 mod evidence;
+mod git;
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#[path = "../../plugins/git/tests/agreement/support.rs"]
+mod git_repositories;
 mod install;
 mod kill;
 mod limits;
+mod places;
 mod plugins;
 mod second_engine;
 mod support;

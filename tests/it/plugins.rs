@@ -1,12 +1,12 @@
-//! The first-party plugins and those that others could have written, installed and called as a
-//! person does, compared with the programs of this machine.
+//! The plugin for files, and those that others could have written, installed and called as a person
+//! does.
 
 use std::{fs, os::unix::fs::symlink, path::Path, process::Command};
 
 use meshhost_core::code::{Code, Exit};
 use serde_json::{Value, json};
 
-use crate::support::{Home, guest, repository};
+use crate::support::{Home, guest};
 
 /// The error that a plugin answered with: its case.
 #[track_caller]
@@ -198,103 +198,6 @@ pub(crate) fn generated(home: &Home) -> std::path::PathBuf {
     git(&folder, &["tag", "-a", "v1", "-m", "one"]);
     git(&folder, &["pack-refs", "--all"]);
     folder
-}
-
-/// What the plugin and the program say of one repository.
-fn compare(home: &Home, folder: &Path, file: &str) {
-    let path = format!("path={}", folder.display());
-    let log = data(home, &["git.log", &path, "limit=200"]);
-    let ours: Vec<String> = log["commits"]
-        .as_array()
-        .expect("commits")
-        .iter()
-        .map(|commit| {
-            let parents = commit["parents"].as_array().expect("parents").iter();
-            let parents: Vec<&str> = parents.filter_map(Value::as_str).collect();
-            let text = |name: &str| commit[name].as_str().expect("a text").to_owned();
-            format!("{} {} {}", text("id"), parents.join(","), text("summary"))
-        })
-        .collect();
-    let theirs = git(folder, &["log", "-200", "--format=%H%x00%P%x00%s"]);
-    let theirs: Vec<String> = theirs
-        .lines()
-        .map(|line| {
-            let parts: Vec<&str> = line.split('\0').collect();
-            format!("{} {} {}", parts[0], parts[1].replace(' ', ","), parts[2])
-        })
-        .collect();
-    assert_eq!(ours, theirs);
-
-    let (old, new) = ("HEAD~1", "HEAD");
-    let difference = data(home, &["git.diff", &path, &format!("old={old}"), &format!("new={new}")]);
-    let theirs = git(
-        folder,
-        &["diff", "-M", "--no-ext-diff", "--src-prefix=a/", "--dst-prefix=b/", old, new],
-    );
-    if difference["patch"]["tag"] == "text" {
-        let plain = |patch: &str| -> Vec<String> {
-            // Object names are abbreviated to what is unique: their length is no part of the difference.
-            patch.lines().filter(|line| !line.starts_with("index ")).map(str::to_owned).collect()
-        };
-        let ours = difference["patch"]["value"].as_str().expect("text");
-        assert_eq!(plain(ours), plain(&theirs));
-    }
-    let blame = data(home, &["git.blame", &path, &format!("file={file}")]);
-    let mut ours = Vec::new();
-    for lines in blame.as_array().expect("lines") {
-        let count = lines["lines"].as_u64().expect("a number");
-        let commit = lines["commit"].as_str().expect("an id");
-        ours.extend((0..count).map(|_| commit.to_owned()));
-    }
-    let theirs = git(folder, &["blame", "--porcelain", file]);
-    let is_head = |line: &&str| {
-        let mut words = line.split(' ');
-        words.next().is_some_and(|id| id.len() == 40 && id.bytes().all(|b| b.is_ascii_hexdigit()))
-    };
-    let theirs: Vec<String> =
-        theirs.lines().filter(is_head).map(|line| line[..40].to_owned()).collect();
-    assert_eq!(ours, theirs);
-}
-
-#[test]
-fn git_agrees_with_the_git_program() {
-    let home = Home::new();
-    let made = generated(&home);
-    let own = repository();
-    let mut options = vec!["--grant".to_owned(), format!("fs:ro={}", made.display())];
-    let has_history =
-        own.join(".git").is_dir() && git(&own, &["rev-list", "--count", "HEAD"]).trim() != "1";
-    if has_history {
-        options.extend(["--grant".to_owned(), format!("fs:ro={}", own.display())]);
-    } else {
-        println!("skipped: this repository, because its history is not in its own folder");
-    }
-    let options: Vec<&str> = options.iter().map(String::as_str).collect();
-    home.install(&guest("git"), &options);
-    let node = home.serve();
-    compare(&home, &made, "renamed.txt");
-    if has_history {
-        compare(&home, &own, "Cargo.toml");
-    }
-    let path = format!("path={}", made.display());
-    let tags = data(&home, &["git.tags", &path]);
-    assert_eq!(
-        (&tags[0]["name"], &tags[0]["annotation"]["message"]),
-        (&json!("v1"), &json!("one\n"))
-    );
-    let state = data(&home, &["git.status", &path]);
-    assert_eq!((&state["branch"], &state["entries"]), (&json!("main"), &json!([])));
-    let file = data(&home, &["git.file", &path, "file=näme with space"]);
-    assert_eq!(file["content"]["value"], "x\n");
-    // Without a grant there is no repository, and the way to grant it is named.
-    home.run(["plugin", "revoke", "git", "--all"]).expect(0);
-    let denied = home.run_json(["call", "git.log", &path]);
-    let command = denied.json()["denied"][0]["command"].as_str().unwrap_or_default().to_owned();
-    assert!(command.starts_with("meshhost plugin grant git fs:ro="), "{}", denied.stdout);
-    home.shell(&command).expect(0);
-    home.run(["call", "git.log", &path]).expect(0);
-    home.run(["audit", "verify"]).expect(0);
-    node.stop_well();
 }
 
 #[test]

@@ -77,6 +77,12 @@ impl Home {
         self.folder.path().join("data")
     }
 
+    /// Writes the node's configuration.
+    pub(crate) fn configure(&self, text: &str) {
+        self.run(["plugin", "list"]);
+        std::fs::write(self.data().join("meshhost.toml"), text).expect("a file");
+    }
+
     /// A folder for the test's own files.
     pub(crate) fn work(&self) -> PathBuf {
         let work = self.folder.path().join("work");

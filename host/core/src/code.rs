@@ -272,12 +272,20 @@ codes! {
     StoreNewer = "MH0703" "store-newer" HostFault "dev.meshhost.store_newer" false:
         "the data directory was written by a newer meshhost", "Use that version; there is no way back.";
     StoreFault = "MH0704" "store-fault" HostFault "dev.meshhost.store_fault" true:
-        "the store could not be read or written", "The disk may be full or read-only.";
+        "the store could not be read or written",
+        "The message says what was tried. The disk may be broken, or a file is not what was written.";
     EvidenceBroken = "MH0705" "evidence-broken" EvidenceBroken "dev.meshhost.evidence_broken" false:
         "the evidence does not verify",
         "The first wrong event is named. Keep the data directory as it is and compare with a head kept elsewhere.";
     StoreNetwork = "MH0706" "store-network" HostFault "dev.meshhost.store_network" false:
         "the data directory lies on a network file system", "Locks and durability do not hold there. Use a local disk.";
+    StoreFull = "MH0707" "store-full" HostFault "dev.meshhost.store_full" true:
+        "the disk of the data directory is full",
+        "Nothing was changed. Make space and try again; a node that serves goes on by itself.";
+    StoreReadOnly = "MH0708" "store-read-only" HostFault "dev.meshhost.store_read_only" false:
+        "the data directory cannot be written",
+        "Its disk is mounted read-only, or its modes keep its own user from writing. Even reading commands \
+         take its lock.";
     NotFound = "MH0801" "not-found" NotFound "dev.meshhost.not_found" false:
         "there is no such thing", "The message says what was looked for.";
     NodeUnreachable = "MH0802" "node-unreachable" Unreachable "host_unreachable" true:

@@ -6,7 +6,7 @@ use std::{path::PathBuf, process::Stdio, time::Duration};
 
 use meshhost_core::{code::Code, config::CompileLimits, outcome::Refusal};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
     process::{Child, Command},
     sync::Semaphore,
 };
@@ -67,7 +67,6 @@ impl Compiler {
             .arg(SUBCOMMAND)
             .arg(self.limits.memory_bytes.to_string())
             .arg(self.limits.time_ms.to_string())
-            .arg(self.limits.code_bytes.to_string())
             .env_clear()
             .current_dir("/")
             .stdin(Stdio::piped())
@@ -92,17 +91,21 @@ async fn exchange(
         // The child may refuse before it has read all: a closed pipe is its answer, not ours.
         let _ = stdin.write_all(component).await;
         drop(stdin);
+        Ok(())
     };
-    let mut code = Vec::new();
-    let mut error = Vec::new();
-    let mut stdout = stdout.take(code_bytes);
-    let mut stderr = stderr.take(ERROR_BYTES_MAX);
-    let ((), read, said) =
-        tokio::join!(write, stdout.read_to_end(&mut code), stderr.read_to_end(&mut error));
-    read?;
-    said?;
+    // Each pipe is closed when it has been read as far as it may: a child that has more to say is
+    // not waited for.
+    let read_code = read(stdout, code_bytes);
+    let (code, error, ()) = tokio::try_join!(read_code, read(stderr, ERROR_BYTES_MAX), write)?;
     let status = child.wait().await?;
     Ok((code, String::from_utf8_lossy(&error).trim().to_owned(), status))
+}
+
+/// What a pipe gives, at most `bytes_max` bytes of it.
+async fn read(pipe: impl AsyncRead + Unpin, bytes_max: u64) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    pipe.take(bytes_max).read_to_end(&mut bytes).await?;
+    Ok(bytes)
 }
 
 fn fault(message: &str) -> Refusal {

@@ -29,7 +29,7 @@ use tokio::sync::Mutex;
 use crate::{
     api::{Consent, Reply, Source},
     entrance::Entrance,
-    install::candidate::Candidate,
+    install::{assemble::Assembled, candidate::Candidate},
     node::ready::Readiness,
     registry::{Plugin, Registry},
     store::{
@@ -141,30 +141,35 @@ impl Installer {
             enabled: true,
             installed: u64::try_from(self.clock.now_us()).unwrap_or(0),
         };
-        let plugin = self.assemble(record, grants, None)?;
-        let facts = lifecycle::installed(&candidate, &plugin);
+        let assembled = self.assemble(record, grants, None)?;
+        let facts = lifecycle::installed(&candidate, &assembled.plugin);
         // Said of what was there before it.
         let notes = self.notes(&candidate);
-        self.commit(entrance, EventType::PluginInstalled, facts, &plugin).await?;
+        let event = EventType::PluginInstalled;
+        let plugin = self.commit(entrance, event, facts, assembled).await?;
         let mut view = review::plugin_view(&plugin, self.clock.now_us());
         view.notes.extend(notes);
         Ok(Reply::Plugin(Box::new(view)))
     }
 
-    /// Writes evidence, the grant file and the record, then lets calls see the plugin.
+    /// Writes evidence, the grant file and the record, then lets calls see the plugin and its grants:
+    /// what cannot be written does not come to pass.
     async fn commit(
         &self,
         entrance: &Entrance,
         event: EventType,
         facts: meshhost_core::evidence::fact::Facts,
-        plugin: &Arc<Plugin>,
-    ) -> Result<(), Refusal> {
+        Assembled { plugin, next }: Assembled,
+    ) -> Result<Arc<Plugin>, Refusal> {
         self.record(entrance, event, facts).await?;
         files::write_grants(&self.folders.grants, &plugin.grants)?;
         self.plugins.save_plugin(&plugin.record).await.map_err(|error| error.refusal())?;
+        if let Some(next) = next {
+            plugin.live.replace(next);
+        }
         let snapshot = self.registry.snapshot();
-        self.registry.replace(snapshot.with(Arc::clone(plugin)));
-        Ok(())
+        self.registry.replace(snapshot.with(Arc::clone(&plugin)));
+        Ok(plugin)
     }
 
     /// An installed plugin.

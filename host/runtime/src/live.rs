@@ -160,6 +160,10 @@ pub(crate) struct Rules {
     pub(crate) calls: CallRules,
 }
 
+/// Grants that are open and do not hold yet.
+#[derive(Debug)]
+pub struct NextGrants(Arc<Rules>);
+
 /// The grants of one plugin, live.
 #[derive(Debug)]
 pub struct LiveGrants {
@@ -178,18 +182,24 @@ impl LiveGrants {
         (Arc::new(live), left_out)
     }
 
-    /// Replaces the grants; running calls see it at their next host call. Folders that stay as
-    /// they were stay open; the others are revoked. Returns what [`LiveGrants::open`] returns.
-    pub fn replace(&self, grants: &EffectiveGrants) -> Vec<String> {
+    /// Opens other grants for the same plugin, which hold from [`LiveGrants::replace`] on. Folders
+    /// that stay as they are stay open. Returns what [`LiveGrants::open`] returns.
+    #[must_use]
+    pub fn open_next(&self, grants: &EffectiveGrants) -> (NextGrants, Vec<String>) {
+        let (rules, left_out) = open_rules(grants, &self.excluded, &self.rules().folders);
+        (NextGrants(Arc::new(rules)), left_out)
+    }
+
+    /// Replaces the grants; running calls see it at their next host call. Folders that are not
+    /// among the new ones are revoked.
+    pub fn replace(&self, next: NextGrants) {
         let mut slot = self.rules.write().unwrap_or_else(PoisonError::into_inner);
-        let (rules, left_out) = open_rules(grants, &self.excluded, &slot.folders);
         for folder in &slot.folders {
-            if !rules.folders.iter().any(|kept| Arc::ptr_eq(kept, folder)) {
+            if !next.0.folders.iter().any(|kept| Arc::ptr_eq(kept, folder)) {
                 folder.revoked.store(true, Ordering::Release);
             }
         }
-        *slot = Arc::new(rules);
-        left_out
+        *slot = next.0;
     }
 
     /// What holds now.

@@ -192,8 +192,8 @@ impl Runtime {
     /// code must be compiled (again) first.
     ///
     /// # Errors
-    /// When the component cannot be linked: an unknown import, a wrong type, more memories or
-    /// tables than an instance may have. When the second engine cannot be made.
+    /// When the component cannot be linked (an unknown import, a wrong type) or has more memories,
+    /// tables or elements than an instance may have. When the second engine cannot be made.
     pub fn load(
         &self,
         component: &Digest,
@@ -211,8 +211,12 @@ impl Runtime {
             let linked = self.linked(kind)?;
             match map_code(&linked.engine, &file) {
                 Ok(code) => return linked.prepare(*component, &code).map(Some),
+                // The code is what this engine's settings made of it: only the pool can refuse it,
+                // and compiling again would not change that. The error counts, and quotes nothing.
                 Err(error) => {
-                    tracing::warn!(%component, %error, "authentic code does not load");
+                    let mut message = "the component does not fit into an instance: ".to_owned();
+                    escape_into(&format!("{error:#}"), MESSAGE_CHARS_MAX, &mut message);
+                    return Err(LoadError::new(Code::ComponentTooLarge, message));
                 }
             }
         }

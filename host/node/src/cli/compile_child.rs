@@ -5,7 +5,10 @@
 //! The child limits itself before it reads a byte, because a parent can do that for its child
 //! only with `unsafe` code. Its wall-clock time is bounded by the node.
 
-use std::io::{Read as _, Write as _};
+use std::{
+    io::{Read as _, Write as _},
+    thread::available_parallelism,
+};
 
 use clap::Args;
 use meshhost_core::{
@@ -19,34 +22,27 @@ use super::print::Output;
 
 /// Most bytes of a component; the node refuses larger ones before.
 const COMPONENT_BYTES_MAX: u64 = 1 << 30;
-/// Bytes of heap and other private memory: a Python component takes 400 MB to compile.
-const MEMORY_BYTES_MAX: u64 = 2 << 30;
-/// Seconds of processor time over all threads.
-const PROCESSOR_SECONDS_MAX: u64 = 600;
-
 /// Compiles a component. The node runs this itself.
 #[derive(Debug, Args)]
 #[command(hide = true)]
 pub(crate) struct CompileChildCommand {
     /// Bytes of memory.
     memory_bytes: u64,
-    /// Milliseconds of processor time.
+    /// Milliseconds; of processor time as much as all processors have in that time.
     time_ms: u64,
-    /// Bytes of machine code.
-    code_bytes: u64,
 }
 
-pub(crate) fn run() -> Output {
-    let (notes, exit) = match compile() {
+pub(crate) fn run(command: &CompileChildCommand) -> Output {
+    let (notes, exit) = match compile(command) {
         Ok(()) => (String::new(), Exit::Success),
         Err(refusal) => (format!("{refusal}\n"), refusal.code.exit()),
     };
     Output { text: String::new(), raw: false, notes, json: Value::Null, exit }
 }
 
-fn compile() -> Result<(), Refusal> {
+fn compile(command: &CompileChildCommand) -> Result<(), Refusal> {
     let failed = |error: std::io::Error| Refusal::new(Code::HostFault, error.to_string());
-    limit().map_err(|error| failed(error.into()))?;
+    limit(command).map_err(|error| failed(error.into()))?;
     let mut component = Vec::new();
     let mut stdin = std::io::stdin().lock().take(COMPONENT_BYTES_MAX);
     stdin.read_to_end(&mut component).map_err(failed)?;
@@ -57,10 +53,12 @@ fn compile() -> Result<(), Refusal> {
 }
 
 /// Bounds this process: memory, processor time, no files, no core dumps.
-fn limit() -> Result<(), rustix::io::Errno> {
+fn limit(command: &CompileChildCommand) -> Result<(), rustix::io::Errno> {
+    let processors = available_parallelism().map_or(1, |count| count.get() as u64);
+    let processor_seconds = command.time_ms.div_ceil(1000).saturating_mul(processors);
     for (resource, most) in [
-        (Resource::Data, MEMORY_BYTES_MAX),
-        (Resource::Cpu, PROCESSOR_SECONDS_MAX),
+        (Resource::Data, command.memory_bytes),
+        (Resource::Cpu, processor_seconds),
         (Resource::Fsize, 0),
         (Resource::Core, 0),
     ] {

@@ -103,7 +103,10 @@ pub(crate) fn denials(call: &CallReply) -> String {
 
 fn denial(denied: &DeniedView) -> String {
     let what = denied.access.permission.as_deref().unwrap_or("no permission allows this");
-    let line = format!("{} ({})", clean_line(what), clean_line(&denied.access.target));
+    let mut line = clean_line(what).into_owned();
+    if !denied.access.target.is_empty() {
+        line.push_str(&format!(" ({})", clean_line(&denied.access.target)));
+    }
     let mut text = format!("{}\n", wrap("  ", &line));
     if let Some(command) = &denied.command {
         text.push_str(&format!("      {}\n", styled(BOLD, &clean_line(command))));
@@ -176,6 +179,10 @@ mod tests {
         assert!(notes.contains("fs:ro=/home/me/src (/home/me/src\\u{1b}[2J)"), "{notes}");
         assert!(notes.contains("      meshhost plugin grant git fs:ro=/home/me/src\n"), "{notes}");
         assert!(notes.contains("meshhost audit why i-1"), "{notes}");
+        let mut clock = denied_call(OutcomeKind::Failure);
+        clock.denied[0].access.permission = Some("clock".to_owned());
+        clock.denied[0].access.target.clear();
+        assert!(plain(&output(&clock, false).notes).contains("  clock\n"));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use meshhost_core::{
     outcome::Refusal,
     quarantine::Quarantine,
 };
-use meshhost_runtime::live::LiveGrants;
+use meshhost_runtime::live::{LiveGrants, NextGrants};
 
 use super::Installer;
 use crate::{
@@ -24,6 +24,15 @@ use crate::{
     store::plugins::{PluginRecord, PluginVersion},
     sys,
 };
+
+/// A plugin that calls do not see yet.
+#[derive(Debug)]
+pub(super) struct Assembled {
+    /// It.
+    pub(super) plugin: Arc<Plugin>,
+    /// Its grants, when it replaces another version: they do not hold before it is recorded.
+    pub(super) next: Option<NextGrants>,
+}
 
 impl Installer {
     /// Reads everything that is installed and lets calls see it. A plugin that cannot be made
@@ -39,7 +48,7 @@ impl Installer {
             let name = record.name.clone();
             let grants = self.kept_grants(&record);
             match grants.and_then(|grants| self.assemble(record, grants, None)) {
-                Ok(plugin) => {
+                Ok(Assembled { plugin, .. }) => {
                     if let Some(traps) = traps.remove(&name) {
                         *plugin.quarantine() = traps;
                     }
@@ -67,14 +76,14 @@ impl Installer {
         version_grants(&record.name, &record.current)
     }
 
-    /// The plugin that calls see. `before` is the one that it replaces: running calls keep its live
-    /// grants, and its count of traps goes on.
+    /// The plugin that calls will see. `before` is the one that it replaces: running calls keep its
+    /// live grants, and its count of traps goes on.
     pub(super) fn assemble(
         &self,
         record: PluginRecord,
         grants: GrantFile,
         before: Option<&Plugin>,
-    ) -> Result<Arc<Plugin>, Refusal> {
+    ) -> Result<Assembled, Refusal> {
         let manifest = self.manifest(&record.name, &record.current)?;
         let rules = match &manifest {
             Some(manifest) => manifest
@@ -84,17 +93,20 @@ impl Installer {
         };
         let effective = effective(manifest.as_ref(), &grants, &self.ceiling, &sys::environment);
         let excluded = Arc::clone(&self.excluded);
-        let (live, suspended) = match before {
+        let (live, next, suspended) = match before {
             Some(before) => {
-                let suspended = before.live.replace(&effective.grants);
-                (Arc::clone(&before.live), suspended)
+                let (next, suspended) = before.live.open_next(&effective.grants);
+                (Arc::clone(&before.live), Some(next), suspended)
             }
-            None => LiveGrants::open(&effective.grants, excluded),
+            None => {
+                let (live, suspended) = LiveGrants::open(&effective.grants, excluded);
+                (live, None, suspended)
+            }
         };
         let quarantine = before
             .map_or_else(|| Arc::new(Mutex::new(Quarantine::default())), Plugin::shared_quarantine);
         let state = before.and_then(|before| before.state_for(&record, &effective.limits));
-        Ok(Plugin::new(Parts {
+        let plugin = Plugin::new(Parts {
             record,
             manifest,
             rules,
@@ -106,7 +118,8 @@ impl Installer {
             places: before.map(|before| Arc::clone(&before.places)),
             state,
             readiness: Arc::clone(&self.readiness),
-        }))
+        });
+        Ok(Assembled { plugin, next })
     }
 
     /// A version's manifest with the operator's overlay, where there is one.

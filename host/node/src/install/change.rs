@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use meshhost_core::{
     code::Code,
     evidence::event::EventType,
-    grant::GrantFile,
+    grant::{EffectiveGrants, GrantFile},
     id::{CapabilityId, Digest, PluginName},
     limits::LimitsWanted,
     outcome::Refusal,
@@ -95,10 +95,9 @@ impl Installer {
             .collect();
         let mut record = before.record.clone();
         record.current.grants = grants.to_toml();
-        let plugin = self.assemble(record, grants, Some(before))?;
-        let facts = lifecycle::of_plugin(&plugin).texts("kinds", kinds);
-        self.commit(entrance, event, facts, &plugin).await?;
-        Ok(self.shown(&plugin))
+        let assembled = self.assemble(record, grants, Some(before))?;
+        let facts = lifecycle::of_plugin(&assembled.plugin).texts("kinds", kinds);
+        Ok(self.shown(&*self.commit(entrance, event, facts, assembled).await?))
     }
 
     /// Replaces the version that serves. What asks for more than is granted is staged, and the
@@ -134,8 +133,8 @@ impl Installer {
             let mut record = before.record.clone();
             record.staged = Some(version);
             let staged = self.assemble(record, before.grants.clone(), Some(&before))?;
-            let facts = lifecycle::installed(&candidate, &staged);
-            self.commit(entrance, EventType::PluginUpdateStaged, facts, &staged).await?;
+            let facts = lifecycle::installed(&candidate, &staged.plugin);
+            self.commit(entrance, EventType::PluginUpdateStaged, facts, staged).await?;
             return Ok(self.reviewed(&candidate, &grants, changes, true));
         }
         self.serve_version(entrance, &before, version, grants, EventType::PluginUpdated).await
@@ -197,9 +196,9 @@ impl Installer {
             staged: None,
             ..before.record.clone()
         };
-        let plugin = self.assemble(record, grants, Some(before))?;
-        self.commit(entrance, event, lifecycle::of_plugin(&plugin), &plugin).await?;
-        Ok(self.shown(&plugin))
+        let assembled = self.assemble(record, grants, Some(before))?;
+        let facts = lifecycle::of_plugin(&assembled.plugin);
+        Ok(self.shown(&*self.commit(entrance, event, facts, assembled).await?))
     }
 
     /// Lets a plugin serve, or stops it. Enabling ends a quarantine.
@@ -215,16 +214,16 @@ impl Installer {
         let _changing = self.changing.lock().await;
         let before = self.installed(name)?;
         let record = PluginRecord { enabled, ..before.record.clone() };
-        let plugin = self.assemble(record, before.grants.clone(), Some(&before))?;
+        let assembled = self.assemble(record, before.grants.clone(), Some(&before))?;
         if enabled {
             let clear = Quarantine::default();
             let saved = self.plugins.save_quarantine(name, &clear).await;
             saved.map_err(|error| error.refusal())?;
-            *plugin.quarantine() = clear;
+            *assembled.plugin.quarantine() = clear;
         }
         let event = if enabled { EventType::PluginEnabled } else { EventType::PluginDisabled };
-        self.commit(entrance, event, lifecycle::of_plugin(&plugin), &plugin).await?;
-        Ok(self.shown(&plugin))
+        let facts = lifecycle::of_plugin(&assembled.plugin);
+        Ok(self.shown(&*self.commit(entrance, event, facts, assembled).await?))
     }
 
     /// Removes a plugin with its grants. Evidence and compiled code stay.
@@ -238,7 +237,7 @@ impl Installer {
         self.plugins.remove(name).await.map_err(|error| error.refusal())?;
         files::remove_grants(&self.folders.grants, name.as_str())?;
         // Running calls lose what they were granted at their next host call.
-        before.live.replace(&meshhost_core::grant::EffectiveGrants::default());
+        before.live.replace(before.live.open_next(&EffectiveGrants::default()).0);
         self.registry.replace(self.registry.snapshot().without(name));
         Ok(Reply::Done)
     }

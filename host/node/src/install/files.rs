@@ -8,9 +8,10 @@ use std::{
     path::Path,
 };
 
-use meshhost_core::{code::Code, grant::GrantFile, outcome::Refusal};
+use meshhost_core::{grant::GrantFile, outcome::Refusal};
 
 use super::candidate::Candidate;
+use crate::store::error::StoreError;
 
 /// Writes a component's bytes under its digest.
 pub(super) fn write_component(folder: &Path, candidate: &Candidate) -> Result<(), Refusal> {
@@ -26,27 +27,30 @@ pub(super) fn write_grants(folder: &Path, grants: &GrantFile) -> Result<(), Refu
 /// Removes a plugin's grants; absent is as good as removed.
 pub(super) fn remove_grants(folder: &Path, plugin: &str) -> Result<(), Refusal> {
     match fs::remove_file(folder.join(format!("{plugin}.toml"))) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(fault()),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(StoreError::io("remove the grants of a plugin")(error).refusal())
+        }
         _ => Ok(()),
     }
 }
 
 fn write(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), Refusal> {
-    try_write(folder, name, bytes).map_err(|_| fault())
+    let temporary = folder.join(format!(".{name}.new"));
+    let written = try_write(&temporary, bytes).and_then(|()| {
+        fs::rename(&temporary, folder.join(name))?;
+        File::open(folder)?.sync_all()
+    });
+    written.map_err(|error| {
+        // A part of a file would only take the space that is missing.
+        let _ = fs::remove_file(&temporary);
+        StoreError::io("write the files of a plugin")(error).refusal()
+    })
 }
 
-fn try_write(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
-    let temporary = folder.join(format!(".{name}.new"));
+fn try_write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true).mode(0o600);
-    let mut file = options.open(&temporary)?;
+    let mut file = options.open(path)?;
     file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&temporary, folder.join(name))?;
-    File::open(folder)?.sync_all()
-}
-
-fn fault() -> Refusal {
-    let message = "the data directory could not be written; is the disk full or read-only?";
-    Refusal::new(Code::StoreFault, message)
+    file.sync_all()
 }

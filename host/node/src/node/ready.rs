@@ -10,7 +10,7 @@ use meshhost_runtime::{
     load::{Loaded, Runtime},
 };
 
-use crate::compiler::Compiler;
+use crate::{compiler::Compiler, store::error::StoreError};
 
 /// What it takes to make a component ready.
 #[derive(Debug)]
@@ -68,12 +68,9 @@ impl Readiness {
             return Ok(loaded);
         }
         let code = self.compiler.compile(bytes).await?;
-        self.cache.put(component, engine_of(bytes), &code).map_err(|_| {
-            Refusal::new(
-                Code::StoreFault,
-                "the compiled code could not be written; is the disk full?",
-            )
-        })?;
+        self.cache
+            .put(component, engine_of(bytes), &code)
+            .map_err(|error| StoreError::io("write the compiled code")(error).refusal())?;
         self.load(component)?.ok_or_else(|| {
             Refusal::new(Code::HostFault, "the compiled code does not pass its own checks")
         })

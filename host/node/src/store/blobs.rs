@@ -179,6 +179,7 @@ impl Shared {
 fn port(operation: &'static str) -> impl FnOnce(PortError) -> StoreError {
     move |error| match error {
         PortError::NotFound => StoreError::NotFound("blob"),
+        PortError::Quota => StoreError::BlobQuota,
         other => StoreError::Fault { operation, source: other.into() },
     }
 }

@@ -218,7 +218,7 @@ fn identity(metadata: &fs::Metadata) -> Excluded {
 /// Returns its canonical path. `what` names it in errors.
 fn make_private_folder(path: &Path, what: &str) -> Result<PathBuf, StoreError> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
-    made.map_err(StoreError::io("make the data directory"))?;
+    made.map_err(StoreError::opening("make the data directory"))?;
     let path = path.canonicalize().map_err(look())?;
     check_private(&fs::metadata(&path).map_err(look())?, what, "run `chmod 700` on it")?;
     Ok(path)
@@ -260,7 +260,7 @@ async fn lock(path: &Path, access: Access, wait: Duration) -> Result<File, Store
         .mode(0o600)
         .custom_flags(no_follow())
         .open(path)
-        .map_err(StoreError::io("open node.lock"))?;
+        .map_err(StoreError::opening("open node.lock"))?;
     let end = tokio::time::Instant::now() + wait;
     loop {
         match file.try_lock() {

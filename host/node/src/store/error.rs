@@ -46,7 +46,7 @@ pub enum StoreError {
         /// What was tried.
         operation: &'static str,
     },
-    /// The disk or the file is read-only.
+    /// The disk or the file is read-only, also for its own user.
     #[error(
         "the store could not {operation} because it is read-only; make the disk and its files writable"
     )]
@@ -54,6 +54,11 @@ pub enum StoreError {
         /// What was tried.
         operation: &'static str,
     },
+    /// The node may not keep more bytes of blobs.
+    #[error(
+        "the blobs of this node may take no more space; unpin blobs, or raise blob_bytes in meshhost.toml"
+    )]
+    BlobQuota,
     /// Stored bytes are not what was written.
     #[error("{what} is damaged; restore the data directory from a copy")]
     Damaged {
@@ -77,6 +82,9 @@ pub enum StoreError {
     },
 }
 
+/// SQLite could not enlarge the index of its log: the disk is full while the store is opened. An
+/// extended code.
+const SQLITE_IOERR_SHMSIZE: i64 = 4874;
 /// SQLite's primary result codes that mean something to the operator.
 const SQLITE_READONLY: i64 = 8;
 const SQLITE_CORRUPT: i64 = 11;
@@ -94,10 +102,10 @@ impl StoreError {
             Self::Network { .. } => Code::StoreNetwork,
             Self::Newer { .. } => Code::StoreNewer,
             Self::NotFound(_) => Code::NotFound,
-            Self::Full { .. }
-            | Self::ReadOnly { .. }
-            | Self::Damaged { .. }
-            | Self::Fault { .. } => Code::StoreFault,
+            Self::BlobQuota => Code::LimitBlob,
+            Self::Full { .. } => Code::StoreFull,
+            Self::ReadOnly { .. } => Code::StoreReadOnly,
+            Self::Damaged { .. } | Self::Fault { .. } => Code::StoreFault,
         }
     }
 
@@ -116,19 +124,27 @@ impl StoreError {
         }
     }
 
+    /// For `map_err`: an I/O error while a file of the data directory is made or opened for writing.
+    /// Where that is forbidden, the modes of this user's own folder are in the way.
+    pub(super) fn opening(operation: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| match source.kind() {
+            io::ErrorKind::PermissionDenied => Self::ReadOnly { operation },
+            _ => Self::io(operation)(source),
+        }
+    }
+
     /// For `map_err`: a database error during `operation`, a verb phrase.
     pub(super) fn database(operation: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
-        move |source| match primary_code(&source) {
-            Some(SQLITE_FULL) => Self::Full { operation },
-            Some(SQLITE_READONLY) => Self::ReadOnly { operation },
-            Some(SQLITE_CORRUPT | SQLITE_NOTADB) => Self::Damaged { what: "meshhost.db" },
+        move |source| match extended_code(&source).map(|code| (code, code & 0xff)) {
+            Some((SQLITE_IOERR_SHMSIZE, _) | (_, SQLITE_FULL)) => Self::Full { operation },
+            Some((_, SQLITE_READONLY)) => Self::ReadOnly { operation },
+            Some((_, SQLITE_CORRUPT | SQLITE_NOTADB)) => Self::Damaged { what: "meshhost.db" },
             _ => Self::Fault { operation, source: Box::new(source) },
         }
     }
 }
 
-/// The primary part of SQLite's extended result code.
-fn primary_code(error: &sqlx::Error) -> Option<i64> {
-    let code = error.as_database_error()?.code()?;
-    code.parse::<i64>().ok().map(|extended| extended & 0xff)
+/// SQLite's extended result code; its lowest byte is the primary one.
+fn extended_code(error: &sqlx::Error) -> Option<i64> {
+    error.as_database_error()?.code()?.parse().ok()
 }

@@ -9,7 +9,7 @@ pub(crate) mod handles;
 use bytes::Bytes;
 use meshhost_core::{
     id::Digest,
-    limits::MIB,
+    limits::{LimitKind, MIB},
     ports::{BlobWriter, PortError},
 };
 use wasmtime::component::{Linker, Resource, ResourceTable};
@@ -95,22 +95,26 @@ pub(crate) fn end_call(table: &mut ResourceTable) {
     }
 }
 
-fn blob_error(error: &PortError) -> BlobError {
-    match error {
-        PortError::NotFound => BlobError::NotFound,
-        PortError::Quota => BlobError::Quota,
-        PortError::Invalid(_) | PortError::Fault => BlobError::Fault,
-    }
-}
-
 impl Context {
+    /// What the guest is told. A quota may be the call's or the node's.
+    fn blob_error(&self, error: &PortError) -> BlobError {
+        match error {
+            PortError::NotFound => BlobError::NotFound,
+            PortError::Quota => {
+                self.record.reach(LimitKind::BlobBytes);
+                BlobError::Quota
+            }
+            PortError::Invalid(_) | PortError::Fault => BlobError::Fault,
+        }
+    }
+
     async fn open_writer(&self, writer: Writer) -> Result<Box<dyn BlobWriter>, BlobError> {
         match writer {
             Writer::Open(writer) => Ok(writer),
             Writer::Finished => Err(BlobError::Finished),
             Writer::Empty => {
                 let begun = self.call.blobs.begin(self.call.limits.blob_bytes).await;
-                begun.map_err(|error| blob_error(&error))
+                begun.map_err(|error| self.blob_error(&error))
             }
         }
     }
@@ -130,7 +134,7 @@ impl Context {
             return Ok(bytes.get(start..end).map(<[u8]>::to_vec).ok_or(BlobError::OutOfRange));
         }
         let read = self.call.blobs.read(&blob.digest, offset, u32::try_from(length)?);
-        Ok(read.await.map_err(|error| blob_error(&error)))
+        Ok(read.await.map_err(|error| self.blob_error(&error)))
     }
 }
 
@@ -179,7 +183,7 @@ impl types::HostWriter for View<'_> {
             Err(error) => return Ok(Err(error)),
         };
         if let Err(error) = open.write(&bytes).await {
-            return Ok(Err(blob_error(&error)));
+            return Ok(Err(self.context.blob_error(&error)));
         }
         *self.table.get_mut(&writer)? = Writer::Open(open);
         Ok(Ok(()))
@@ -193,7 +197,7 @@ impl types::HostWriter for View<'_> {
         };
         match open.finish().await {
             Ok((digest, length)) => Ok(Ok(self.table.push(Blob::stored(digest, length))?)),
-            Err(error) => Ok(Err(blob_error(&error))),
+            Err(error) => Ok(Err(self.context.blob_error(&error))),
         }
     }
 

@@ -76,7 +76,10 @@ fn replacing_revokes_what_is_gone_and_keeps_what_stays() {
     };
     let (live, _) = LiveGrants::open(&both, Arc::new([]));
     let before = live.rules();
-    assert!(live.replace(&grants(grant(kept.path(), FolderMode::Rw))).is_empty());
+    let (next, left_out) = live.open_next(&grants(grant(kept.path(), FolderMode::Rw)));
+    assert!(left_out.is_empty());
+    assert!(!before.folders[1].is_revoked(), "nothing holds before it replaces");
+    live.replace(next);
     assert!(!before.folders[0].is_revoked() && before.folders[1].is_revoked());
     assert!(Arc::ptr_eq(&before.folders[0], &live.rules().folders[0]));
 }
@@ -86,7 +89,7 @@ fn a_narrower_mode_revokes_the_wider_folder() {
     let folder = tempfile::tempdir().unwrap();
     let (live, _) = LiveGrants::open(&grants(grant(folder.path(), FolderMode::Rw)), Arc::new([]));
     let before = live.rules();
-    live.replace(&grants(grant(folder.path(), FolderMode::Ro)));
+    live.replace(live.open_next(&grants(grant(folder.path(), FolderMode::Ro))).0);
     assert!(before.folders[0].is_revoked());
     assert_eq!(live.rules().folders[0].mode(), FolderMode::Ro);
 }

@@ -1,9 +1,18 @@
 //! `tree` and `file`.
 
 use meshhost_git::Plugin;
-use meshhost_git::repository::{EntryKind, Error, Guest, TreeListing};
+use meshhost_git::repository::{Content, EntryKind, Error, Guest, TreeListing};
 
-use crate::support::{NAMES, Repo, text};
+use crate::support::{NAMES, Repo};
+
+/// Content as text.
+pub(crate) fn text(content: &Content) -> String {
+    match content {
+        Content::Text(text) => text.clone(),
+        Content::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        Content::Blob(_) => panic!("no blobs in tests"),
+    }
+}
 
 fn shown(listing: &TreeListing) -> Vec<String> {
     let entry = |one: &meshhost_git::repository::TreeEntry| {

@@ -3,7 +3,10 @@
 use meshhost_git::Plugin;
 use meshhost_git::repository::{Change, ChangeKind, Difference, Guest};
 
-use crate::support::{NAMES, Repo, text};
+use crate::{
+    content::text,
+    support::{NAMES, Repo},
+};
 
 /// git's patch, with full ids and nothing of the user's taste.
 const PATCH: [&str; 5] =

@@ -1,11 +1,11 @@
-//! Repositories to compare on, made with the `git` program.
+//! Repositories to compare on, made with the `git` program. The tests of the real binary
+//! (`tests/it/git.rs`) use this file as well, so it knows nothing of the plugin.
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use meshhost_git::repository::Content;
 use tempfile::TempDir;
 
 /// A repository in a temporary folder.
@@ -80,6 +80,56 @@ impl Repo {
         repo
     }
 
+    /// [`Repo::rich`] with every kind of change in its working folder.
+    pub(crate) fn messy() -> Self {
+        let repo = Self::rich();
+        repo.write("side.txt", "side\nstaged\n");
+        repo.write("brand new", "new\n");
+        repo.git(&["add", "side.txt", "brand new"]);
+        repo.git(&["mv", "src/renamed.rs", "src/again.rs"]);
+        repo.git(&["rm", "--quiet", "--cached", "run.sh"]);
+        repo.write("side.txt", "side\nstaged\nand not\n");
+        repo.write(NAMES[3], "changed\n");
+        repo.write("folder/untracked", "");
+        repo.write("folder/deeper/untracked", "");
+        repo.write(".gitignore", "ignored*\n");
+        repo.write("ignored.txt", "");
+        fs::remove_file(repo.path().join("bin")).unwrap();
+        fs::remove_file(repo.path().join("no-newline")).unwrap();
+        std::os::unix::fs::symlink("x", repo.path().join("no-newline")).unwrap();
+        repo
+    }
+
+    /// One in the middle of a merge that does not go through.
+    pub(crate) fn conflicted() -> Self {
+        let repo = Self::empty();
+        repo.write("f", "base\n");
+        repo.commit("base");
+        repo.git(&["checkout", "--quiet", "-b", "other"]);
+        repo.write("f", "theirs\n");
+        repo.commit("theirs");
+        repo.git(&["checkout", "--quiet", "main"]);
+        repo.write("f", "ours\n");
+        repo.commit("ours");
+        let merged = git_command(repo.path()).args(["merge", "other"]).output().unwrap();
+        assert!(!merged.status.success());
+        repo
+    }
+
+    /// The lines of `git status`, sorted; the name before follows a renamed one after a zero byte.
+    pub(crate) fn porcelain(&self) -> Vec<String> {
+        let output = self.git(&["status", "--porcelain=v1", "-z", "--untracked-files=normal"]);
+        let mut words = output.split('\0').filter(|word| !word.is_empty());
+        let mut lines = Vec::new();
+        while let Some(line) = words.next() {
+            let renamed = line.starts_with('R');
+            let old = if renamed { format!("\0{}", words.next().unwrap()) } else { String::new() };
+            lines.push(format!("{line}{old}"));
+        }
+        lines.sort();
+        lines
+    }
+
     fn submodule(&self) {
         let other = Self::empty();
         other.write("inside", "x\n");
@@ -145,11 +195,3 @@ pub(crate) fn git_command(folder: &Path) -> Command {
 /// Names that need care.
 pub(crate) const NAMES: [&str; 7] =
     ["with space", "quo\"te", "back\\slash", "new\nline", "tab\there", "ünïcode/日本", "-dash"];
-
-pub(crate) fn text(content: &Content) -> String {
-    match content {
-        Content::Text(text) => text.clone(),
-        Content::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-        Content::Blob(_) => panic!("no blobs in tests"),
-    }
-}

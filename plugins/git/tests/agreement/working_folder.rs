@@ -5,7 +5,7 @@ use std::fs;
 use meshhost_git::Plugin;
 use meshhost_git::repository::{ChangeKind, CommitInfo, Error, Guest};
 
-use crate::support::{NAMES, Repo};
+use crate::support::Repo;
 
 fn letter(kind: Option<ChangeKind>) -> char {
     match kind {
@@ -38,41 +38,13 @@ fn by_plugin(repo: &Repo) -> Vec<String> {
     lines
 }
 
-fn by_git(repo: &Repo) -> Vec<String> {
-    let output = repo.git(&["status", "--porcelain=v1", "-z", "--untracked-files=normal"]);
-    let mut words = output.split('\0').filter(|word| !word.is_empty());
-    let mut lines = Vec::new();
-    while let Some(line) = words.next() {
-        let renamed = line.starts_with('R');
-        let old = if renamed { format!("\0{}", words.next().unwrap()) } else { String::new() };
-        lines.push(format!("{line}{old}"));
-    }
-    lines.sort();
-    lines
-}
-
 #[test]
 fn status_agrees() {
-    let repo = Repo::rich();
-    assert_eq!(by_plugin(&repo), by_git(&repo));
-    assert!(by_plugin(&repo).is_empty());
-    repo.write("side.txt", "side\nstaged\n");
-    repo.write("brand new", "new\n");
-    repo.git(&["add", "side.txt", "brand new"]);
-    repo.git(&["mv", "src/renamed.rs", "src/again.rs"]);
-    repo.git(&["rm", "--quiet", "--cached", "run.sh"]);
-    repo.write("side.txt", "side\nstaged\nand not\n");
-    repo.write(NAMES[3], "changed\n");
-    repo.write("folder/untracked", "");
-    repo.write("folder/deeper/untracked", "");
-    repo.write(".gitignore", "ignored*\n");
-    repo.write("ignored.txt", "");
-    repo.write("sub/changed", "");
-    fs::remove_file(repo.path().join("bin")).unwrap();
-    fs::remove_file(repo.path().join("no-newline")).unwrap();
-    std::os::unix::fs::symlink("x", repo.path().join("no-newline")).unwrap();
-    fs::remove_file(repo.path().join("sub/changed")).unwrap();
-    assert_eq!(by_plugin(&repo), by_git(&repo));
+    let clean = Repo::rich();
+    assert_eq!(by_plugin(&clean), clean.porcelain());
+    assert!(by_plugin(&clean).is_empty());
+    let repo = Repo::messy();
+    assert_eq!(by_plugin(&repo), repo.porcelain());
     let state = Plugin::status(repo.arg(), Some(2)).unwrap();
     assert_eq!((state.entries.len(), state.truncated), (2, true));
     assert_eq!(state.branch.as_deref(), Some("main"));
@@ -81,19 +53,7 @@ fn status_agrees() {
 
 #[test]
 fn status_shows_conflicts() {
-    let repo = Repo::empty();
-    repo.write("f", "base\n");
-    repo.commit("base");
-    repo.git(&["checkout", "--quiet", "-b", "other"]);
-    repo.write("f", "theirs\n");
-    repo.commit("theirs");
-    repo.git(&["checkout", "--quiet", "main"]);
-    repo.write("f", "ours\n");
-    repo.commit("ours");
-    let merged =
-        crate::support::git_command(repo.path()).args(["merge", "other"]).output().unwrap();
-    assert!(!merged.status.success());
-    let state = Plugin::status(repo.arg(), None).unwrap();
+    let state = Plugin::status(Repo::conflicted().arg(), None).unwrap();
     assert_eq!(state.entries.len(), 1);
     assert_eq!(state.entries[0].unstaged, Some(ChangeKind::Conflicted));
 }
@@ -133,11 +93,11 @@ fn commit_on_the_branch_that_is_checked_out() {
 fn commit_on_another_branch_leaves_the_working_folder_alone() {
     let repo = Repo::rich();
     repo.write("side.txt", "mine\n");
-    let status = by_git(&repo);
+    let status = repo.porcelain();
     let info = commit(&repo, "topic/new", &["side.txt"]).unwrap();
     assert_eq!(info.parents, [repo.git(&["rev-parse", "main"]).trim()]);
     assert_eq!(repo.git(&["show", "topic/new:side.txt"]), "mine\n");
-    assert_eq!(by_git(&repo), status);
+    assert_eq!(repo.porcelain(), status);
     let info = commit(&repo, "side", &["side.txt"]).unwrap();
     assert_eq!(info.parents, [repo.git(&["rev-parse", "side~1"]).trim()]);
 }

@@ -92,7 +92,7 @@ pub enum AppendError {
     #[error("an event of the call could not be sealed")]
     Seal(#[source] SealError),
     /// The store refused.
-    #[error("the call could not be written down; the node's log says why")]
+    #[error("it could not be written down, so nothing was done")]
     Store(#[source] Arc<StoreError>),
 }
 
@@ -114,7 +114,11 @@ impl AppendError {
     /// What the caller is told.
     #[must_use]
     pub fn refusal(&self) -> Refusal {
-        Refusal::new(self.code(), self.to_string())
+        let message = match self {
+            Self::Store(error) => format!("{self}: {error}"),
+            _ => self.to_string(),
+        };
+        Refusal::new(self.code(), message)
     }
 }
 
