@@ -173,7 +173,7 @@ fn execute(cli: Cli, printer: Printer) -> Result<Output, Refusal> {
     match cli.command {
         Command::Explain(command) => explain::run(&command),
         Command::Completions(command) => Ok(completions::run(&command)),
-        Command::CompileChild(command) => Ok(compile_child::run(command)),
+        Command::CompileChild(command) => Ok(compile_child::run(&command)),
         Command::Node(NodeCommand::Call(command)) if command.asks_for_no_capability() => {
             Ok(call::static_help())
         }

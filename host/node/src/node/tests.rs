@@ -129,7 +129,7 @@ impl Fixture {
         let mut call = json!({ "capability": format!("keeper.{function}"), "input": {} });
         call.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
         let request = Request::Call(serde_json::from_value(call).unwrap());
-        match self.ask(request).await {
+        match Box::pin(self.ask(request)).await {
             Reply::Call(reply) => *reply,
             other => panic!("{other:?}"),
         }
