@@ -3,6 +3,8 @@
 //! No hook runs, nothing is signed, and no filter of the repository's configuration converts:
 //! a file that has one is refused.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
+
 use gix::actor::Signature;
 use gix::bstr::{BStr, BString, ByteSlice};
 use gix::date::Time;
@@ -22,6 +24,13 @@ const FILES_MAX: usize = 10_000;
 /// Bytes of a message.
 const MESSAGE_BYTES_MAX: usize = 64 * 1024;
 
+/// A number that differs from call to call. New objects are written under names that tempfile draws
+/// with fastrand, whose own seed is the clock: in a component without one, each call would draw the
+/// names of the call before, and meet what that one left behind when it was killed.
+fn fresh() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
 /// What is to be committed.
 #[derive(Debug)]
 pub(crate) struct Wanted<'a> {
@@ -35,6 +44,7 @@ pub(crate) struct Wanted<'a> {
 /// Commits.
 pub(crate) fn commit(repo: &Repository, wanted: &Wanted<'_>) -> Result<CommitInfo, Error> {
     check(repo, wanted)?;
+    fastrand::seed(fresh());
     let branch = branch::allowed(repo, wanted.branch)?;
     let author = author(repo, wanted)?;
     let (tip, exists) = branch::tip(repo, &branch)?;

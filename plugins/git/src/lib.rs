@@ -16,6 +16,7 @@ mod open;
 mod patch;
 mod references;
 mod status;
+mod submodule;
 mod tree;
 mod worktree;
 

@@ -37,6 +37,11 @@ pub(crate) fn open(path: Option<&str>) -> Result<Repository, Error> {
     let Some(folder) = find(&start) else {
         return Err(Error::NotARepository(shown.to_owned()));
     };
+    at(&folder)
+}
+
+/// Opens the repository in exactly this folder, as [`open`] does.
+pub(crate) fn at(folder: &Path) -> Result<Repository, Error> {
     let overrides = OVERRIDES.iter().chain(OVERRIDES_OF_GUESTS).copied();
     let options = Options::isolated().with(Trust::Reduced).config_overrides(overrides);
     let mut repo = gix::open_opts(folder, options).map_err(|error| {

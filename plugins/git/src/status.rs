@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use gix::Repository;
 use gix::bstr::{BString, ByteSlice};
 use gix::diff::index::Change as Staged;
 use gix::status::index_worktree::Item as Unstaged;
 use gix::status::plumbing::index_as_worktree::{Change, EntryStatus};
-use gix::status::{Item, Submodule, UntrackedFiles, tree_index::TrackRenames};
-use gix::{Repository, submodule};
+use gix::status::{Item, UntrackedFiles, tree_index::TrackRenames};
 
 use crate::difference::rewrites;
 use crate::failure::fault;
 use crate::repository::{ChangeKind, Error, StatusEntry, WorkingState};
+use crate::submodule;
 
 /// The state of the working folder.
 pub(crate) fn status(repo: &Repository, limit: usize) -> Result<WorkingState, Error> {
@@ -25,6 +26,10 @@ pub(crate) fn status(repo: &Repository, limit: usize) -> Result<WorkingState, Er
             Item::IndexWorktree(item) => unstaged(&mut entries, item),
         }
     }
+    let index = repo.index_or_empty().map_err(fault)?;
+    for changed in submodule::changed(repo, &index)? {
+        entry(&mut entries, &changed.path).unstaged = Some(ChangeKind::Modified);
+    }
     let head = repo.head().map_err(fault)?;
     let branch = head.referent_name().map(|name| name.shorten().to_str_lossy().into_owned());
     let truncated = entries.len() > limit;
@@ -36,14 +41,13 @@ pub(crate) fn status(repo: &Repository, limit: usize) -> Result<WorkingState, Er
     })
 }
 
-fn items(repo: &Repository) -> Result<gix::status::Iter, Error> {
-    let submodules =
-        Submodule::Given { ignore: submodule::config::Ignore::None, check_dirty: false };
+/// What differs between commit, index and working folder, submodules apart.
+pub(crate) fn items(repo: &Repository) -> Result<gix::status::Iter, Error> {
     repo.status(gix::progress::Discard)
         .map_err(fault)?
         .untracked_files(UntrackedFiles::Collapsed)
         .index_worktree_rewrites(None)
-        .index_worktree_submodules(submodules)
+        .index_worktree_submodules(submodule::LEFT_OUT)
         .tree_index_track_renames(TrackRenames::Given(rewrites()))
         .into_iter(None)
         .map_err(fault)

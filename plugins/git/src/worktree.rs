@@ -1,29 +1,28 @@
 //! The working folder as an index: what `git add --update` would make of it, in memory alone.
 
+use gix::ObjectId;
 use gix::Repository;
 use gix::bstr::BStr;
 use gix::index::{State, entry::Mode};
 use gix::object::tree::EntryKind;
+use gix::status::UntrackedFiles;
 use gix::status::index_worktree::Item;
 use gix::status::plumbing::index_as_worktree::{Change, EntryStatus};
-use gix::status::{Submodule, UntrackedFiles};
-use gix::{ObjectId, submodule};
 
 use crate::failure::fault;
 use crate::repository::Error;
+use crate::submodule;
 
 /// `index` with the files as the working folder has them. The repository must keep new objects in
 /// memory.
 pub(crate) fn state(repo: &Repository, mut index: State) -> Result<State, Error> {
     let (mut filters, attributes) = repo.filter_pipeline(None).map_err(fault)?;
-    let submodules =
-        Submodule::Given { ignore: submodule::config::Ignore::None, check_dirty: false };
     let changes = repo
         .status(gix::progress::Discard)
         .map_err(fault)?
         .untracked_files(UntrackedFiles::None)
         .index_worktree_rewrites(None)
-        .index_worktree_submodules(submodules)
+        .index_worktree_submodules(submodule::LEFT_OUT)
         .into_index_worktree_iter(None)
         .map_err(fault)?;
     let mut removed = Vec::new();
@@ -34,9 +33,6 @@ pub(crate) fn state(repo: &Repository, mut index: State) -> Result<State, Error>
         let path: &BStr = rela_path.as_ref();
         let now = match status {
             EntryStatus::Change(Change::Removed) => None,
-            EntryStatus::Change(Change::SubmoduleModification(status)) => {
-                status.checked_out_head_id.map(|id| (id, Mode::COMMIT))
-            }
             EntryStatus::Change(_) | EntryStatus::IntentToAdd => {
                 let file = filters.worktree_file_to_object(path, &attributes).map_err(fault)?;
                 file.map(|(id, kind, _)| (id, mode(kind)))
@@ -49,6 +45,11 @@ pub(crate) fn state(repo: &Repository, mut index: State) -> Result<State, Error>
                 entry.mode = kept_mode(entry.mode, mode);
             }
             _ => removed.push(entry_index),
+        }
+    }
+    for changed in submodule::changed(repo, &index)? {
+        if let Some((entry, head)) = index.entries_mut().get_mut(changed.entry).zip(changed.head) {
+            entry.id = head;
         }
     }
     index.remove_entries(|number, _, _| removed.binary_search(&number).is_ok());

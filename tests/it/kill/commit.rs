@@ -40,16 +40,11 @@ impl Committed {
         self.tip = tip(&self.repo);
     }
 
-    /// The locks that a killed commit left behind, of the branch and the index alone, and the objects
-    /// that it had not finished. Of locks whoever commits next is told, as with git, and removes
-    /// them; `git gc` removes unfinished objects after a while.
+    /// Removes the locks that a killed commit left behind, of the branch and the index alone: whoever
+    /// commits next is told of them, as with git, and removes them. Unfinished objects stay, as with
+    /// git; they must not be in the way.
     fn tidy(&self, kill: u64) {
         let folder = self.repo.path().join(".git");
-        for entry in fs::read_dir(folder.join("objects")).expect("a folder").flatten() {
-            if entry.path().is_file() {
-                fs::remove_file(entry.path()).expect("an unfinished object");
-            }
-        }
         for name in locks(&folder, &folder) {
             let known = ["index.lock", "HEAD.lock", "refs/heads/work.lock"];
             assert!(known.contains(&name.as_str()), "kill {kill}: {name}");

@@ -107,12 +107,12 @@ fn commit_moves_nothing_when_the_index_cannot_follow() {
     let repo = Repo::rich();
     repo.git(&["checkout", "--quiet", "-b", "work"]);
     repo.write("side.txt", "mine\n");
-    let before = (repo.git(&["for-each-ref"]), by_git(&repo));
+    let before = (repo.git(&["for-each-ref"]), repo.porcelain());
     fs::write(repo.path().join(".git/index.lock"), "").unwrap();
     let refused = commit(&repo, "work", &["side.txt"]);
     assert!(matches!(refused, Err(Error::NotPermitted(_))), "{refused:?}");
     fs::remove_file(repo.path().join(".git/index.lock")).unwrap();
-    assert_eq!((repo.git(&["for-each-ref"]), by_git(&repo)), before);
+    assert_eq!((repo.git(&["for-each-ref"]), repo.porcelain()), before);
     commit(&repo, "work", &["side.txt"]).unwrap();
 }
 
