@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 use meshhost::{
     api::{CallReply, CallRequest, Consent, Reply, Request, Source},
     entrance::Entrance,
-    node::{Node, Options},
+    node::{Config, Node, Options},
     store::directory::Access,
 };
 use meshhost_core::{id::PluginName, limits::LimitsWanted};
@@ -24,7 +24,7 @@ impl Home {
     pub(crate) async fn open() -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let data = folder.path().join("data");
-        let options = Options { data, config: None, access: Access::Node };
+        let options = Options { data, config: Config::default(), access: Access::Node };
         let node = Node::open(options).await.map_err(refused)?;
         let entrance = Arc::new(Entrance::command_line("bench"));
         Ok(Self { node: Arc::new(node), entrance, _folder: folder })

@@ -12,7 +12,7 @@ use anyhow::{Context as _, bail, ensure};
 use meshhost::{
     api::{Reply, Request},
     client::Connection,
-    node::Options,
+    node::{Config, Options},
     store::directory::Access,
 };
 use serde_json::json;
@@ -67,7 +67,8 @@ fn mebibytes(kibibytes: u64) -> String {
 }
 
 async fn calls(data: &Path, names: &[String]) -> anyhow::Result<()> {
-    let options = Options { data: data.to_owned(), config: None, access: Access::Command };
+    let options =
+        Options { data: data.to_owned(), config: Config::default(), access: Access::Command };
     let mut node = Connection::open(options, "bench")
         .await
         .map_err(|refusal| anyhow::anyhow!("{}", refusal.message))?;

@@ -394,3 +394,21 @@ fn installs_at_the_same_time_do_not_harm_each_other() {
     }
     home.run(["audit", "verify"]).expect(0);
 }
+
+#[test]
+fn compiling_keeps_to_its_limits() {
+    let home = Home::new();
+    home.run(["plugin", "list"]).expect(0);
+    std::fs::write(home.data().join("meshhost.toml"), "[compile]\ncode_bytes = 1_048_576\n")
+        .expect("a file");
+    let git = guest("git");
+    let grant = format!("fs:ro={}", home.work().display());
+    refused(&install_json(&home, &git, &["--grant", &grant]), Code::CompileLimit);
+    let compile = |memory_bytes: &str| {
+        let component = std::fs::File::open(&git).expect("a component");
+        let mut child = home.command(["compile-child", memory_bytes, "60000"]);
+        ran(child.stdin(component).stdout(Stdio::null()).output().expect("it ends")).code
+    };
+    assert_eq!(compile("1073741824"), 0);
+    assert_ne!(compile("16777216"), 0, "16 MiB are not enough");
+}

@@ -35,6 +35,31 @@ fn a_pipe_in_a_granted_folder_holds_nobody_up() {
 }
 
 #[test]
+fn other_limits_do_not_let_more_calls_run() {
+    let home = Home::new();
+    let sleeper = components::sleeper();
+    home.install(&wat(&home, "plain", &sleeper), &["--limit", "concurrency=1"]);
+    let manifest = components::manifest("stateful", "1.0.0", &[])
+        .replace("[plugin]\n", "[plugin]\nstateful = true\n");
+    let component = with_manifest(parse(&sleeper), &manifest);
+    home.install(&home.file("stateful.wasm", component), &[]);
+    let node = home.serve();
+    for name in ["plain", "stateful"] {
+        let id = format!("{name}.f");
+        let mut call = home.command(["call", &id, "--id", name]);
+        let call = call.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        let mut running = call.expect("a call");
+        until("a call that runs", || (home.run(["audit", "show", name]).code == 0).then_some(()));
+        home.run(["plugin", "grant", name, "--limit", "waiting=7"]).expect(0);
+        let second = home.run_json(["call", &id, "--timeout", "20ms"]);
+        assert_eq!(second.code_name(), Code::Busy.info().name, "{name}: {}", second.stdout);
+        running.kill().expect("it ends");
+        running.wait().expect("it ends");
+    }
+    node.stop_well();
+}
+
+#[test]
 fn places_are_bounded_and_whoever_finds_none_is_told_busy() {
     let home = Home::new();
     let options = ["--limit", "concurrency=1", "--limit", "waiting=1"];

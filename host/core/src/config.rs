@@ -46,6 +46,9 @@ use crate::{
 /// Largest configuration file in bytes.
 pub const CONFIG_BYTES_MAX: usize = 64 * 1024;
 
+/// Largest component in bytes that any configuration allows.
+pub const COMPONENT_BYTES_MAX: usize = 100 * 1024 * 1024;
+
 /// What a node runs with. Each field names who enforces it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NodeConfig {
@@ -334,7 +337,7 @@ impl Reader<'_> {
                 &raw.component_bytes,
                 "component_bytes",
                 64 * KIB,
-                gib,
+                COMPONENT_BYTES_MAX as u64,
                 default.component_bytes,
             )?,
         })

@@ -6,24 +6,26 @@
 
 use std::{fmt, ops::Range};
 
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::json;
 
-use crate::code::Code;
+use crate::{code::Code, outcome::Refusal};
 
 mod nearest;
 
 pub use nearest::nearest;
 
-/// Longest piece of a source line that is shown, in characters.
-const EXCERPT_CHARS_MAX: usize = 120;
+/// Longest piece of a source line that is shown, in characters: with its number it fits 80 columns.
+const EXCERPT_CHARS_MAX: usize = 70;
 /// Longest file name that is kept, in characters.
 const FILE_CHARS_MAX: usize = 512;
 /// Longest message or hint that is kept, in characters: both may repeat words of the file.
 const MESSAGE_CHARS_MAX: usize = 512;
 
 /// One error in a file, with the place where it stands. [`fmt::Display`] is the short form on
-/// one line; [`Diagnostic::render`] shows the source line with a caret.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// one line; [`Diagnostic::render`] shows the source line with a caret. As the details of a
+/// [`Refusal`] it travels to whoever shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Diagnostic {
     /// Which kind of file it is in: manifest, configuration or grant.
     pub code: Code,
@@ -38,8 +40,8 @@ pub struct Diagnostic {
     /// What to write instead, when that is known.
     pub hint: Option<String>,
     /// The source line around the column, bounded and escaped; empty when there is none.
-    excerpt: String,
-    /// Where the caret stands in the excerpt, in characters from 0.
+    source_line: String,
+    /// Where the caret stands in the source line, in characters from 0.
     caret: u32,
 }
 
@@ -55,6 +57,16 @@ impl fmt::Display for Diagnostic {
 
 impl std::error::Error for Diagnostic {}
 
+/// The field of a refusal's details that holds the diagnostic.
+const DETAIL: &str = "diagnostic";
+
+impl From<Diagnostic> for Refusal {
+    fn from(diagnostic: Diagnostic) -> Self {
+        Self::new(diagnostic.code, diagnostic.to_string())
+            .with_details(json!({ DETAIL: diagnostic }))
+    }
+}
+
 impl Diagnostic {
     /// The same with this hint, when there is one.
     #[must_use]
@@ -63,21 +75,27 @@ impl Diagnostic {
         self
     }
 
-    /// Several lines of plain text: the message, the place, the source line with a caret below
-    /// the wrong part, the hint.
+    /// The diagnostic that a refusal was made from.
+    #[must_use]
+    pub fn of(refusal: &Refusal) -> Option<Self> {
+        let detail = refusal.details.as_ref()?.get(DETAIL)?;
+        Self::deserialize(detail).ok().filter(|found| found.code == refusal.code)
+    }
+
+    /// Several lines of plain text: the message on the first, then the place, the source line
+    /// with a caret below the wrong part, the hint.
     #[must_use]
     pub fn render(&self) -> String {
         let number = self.line.to_string();
         let gutter = " ".repeat(number.len());
-        let mut text = format!(
-            "error: {}\n{gutter}--> {}:{}:{}\n",
-            self.message, self.file, self.line, self.column
-        );
-        if !self.excerpt.is_empty() {
-            let indent = " ".repeat(usize::try_from(self.caret).unwrap_or_default());
+        let mut text =
+            format!("{}\n{gutter}--> {}:{}:{}\n", self.message, self.file, self.line, self.column);
+        if !self.source_line.is_empty() {
+            let indent = usize::try_from(self.caret).unwrap_or_default().min(EXCERPT_CHARS_MAX);
             let shown = format!(
-                "{gutter} |\n{number} | {}\n{gutter} | {indent}^\n",
-                self.excerpt.trim_end()
+                "{gutter} |\n{number} | {}\n{gutter} | {}^\n",
+                self.source_line.trim_end(),
+                " ".repeat(indent)
             );
             text.push_str(&shown);
         }
@@ -111,7 +129,7 @@ impl Source<'_> {
         let column = before.get(line_start..).unwrap_or_default().chars().count();
         // A long line is shown from some way before the error on.
         let skipped = column.saturating_sub(EXCERPT_CHARS_MAX / 2);
-        let excerpt = line_text.chars().skip(skipped).take(EXCERPT_CHARS_MAX).map(one_column);
+        let shown = line_text.chars().skip(skipped).take(EXCERPT_CHARS_MAX).map(one_column);
         Diagnostic {
             code: self.code,
             file: bounded(self.file, FILE_CHARS_MAX),
@@ -119,7 +137,7 @@ impl Source<'_> {
             column: narrow(column + 1),
             message: bounded(&message.to_string(), MESSAGE_CHARS_MAX),
             hint: None,
-            excerpt: excerpt.collect(),
+            source_line: shown.collect(),
             caret: narrow(column - skipped),
         }
     }

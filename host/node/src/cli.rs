@@ -4,10 +4,11 @@
 //! With `--json` standard output holds exactly one JSON document with a `schema` field, such as
 //! `meshhost.call/1`, whose fields are those of the reply in [`crate::api`].
 
-use std::{ffi::OsString, io::IsTerminal as _, path::PathBuf, process::ExitCode};
+use std::{ffi::OsString, io::IsTerminal as _, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{
-    CommandFactory as _, FromArgMatches as _, Parser, Subcommand, builder::FalseyValueParser,
+    ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand,
+    builder::FalseyValueParser, parser::ValueSource,
 };
 use meshhost_core::{
     code::{Code, Exit},
@@ -21,7 +22,12 @@ use self::{
     print::{Output, Printer},
     session::Session,
 };
-use crate::{client::Connection, node::Options, store::directory::Access, sys};
+use crate::{
+    client::Connection,
+    node::{Config, Options},
+    store::directory::Access,
+    sys,
+};
 
 mod arguments;
 mod audit;
@@ -63,10 +69,8 @@ Examples:
 #[derive(Debug, Parser)]
 #[command(name = "meshhost", version, max_term_width = 80)]
 pub struct Cli {
-    /// The data directory [default: the platform's data folder].
-    #[arg(long, global = true, env = "MESHHOST_DATA", hide_env_values = true)]
-    #[arg(value_name = "FOLDER", help_heading = GLOBAL)]
-    data: Option<PathBuf>,
+    #[command(flatten)]
+    node: NodeArguments,
     /// Print one JSON document instead of text.
     #[arg(long, global = true, help_heading = GLOBAL)]
     json: bool,
@@ -80,6 +84,23 @@ pub struct Cli {
     log: String,
     #[command(subcommand)]
     command: Command,
+}
+
+/// Which node is meant, and with what it is configured.
+#[derive(Debug, Args)]
+struct NodeArguments {
+    /// The data directory [default: the platform's data folder].
+    #[arg(long, global = true, env = "MESHHOST_DATA", hide_env_values = true)]
+    #[arg(value_name = "FOLDER", help_heading = GLOBAL)]
+    data: Option<PathBuf>,
+    /// The node's configuration [default: `meshhost.toml` in the data directory]. A node that
+    /// serves has read its own: then a command takes none.
+    #[arg(long, global = true, env = "MESHHOST_CONFIG", hide_env_values = true)]
+    #[arg(value_name = "FILE", help_heading = GLOBAL)]
+    config: Option<PathBuf>,
+    /// Whether `config` stands on the command line, and not in the environment.
+    #[arg(skip)]
+    config_is_said: bool,
 }
 
 const GLOBAL: &str = "Options of every command";
@@ -135,8 +156,7 @@ fn definition() -> clap::Command {
 /// Parses, and prints help and usage errors itself. An error is the end that follows.
 fn parse(arguments: Vec<OsString>) -> Result<Cli, Exit> {
     let json = arguments.iter().any(|argument| argument == "--json");
-    let parsed =
-        definition().try_get_matches_from(arguments).and_then(|it| Cli::from_arg_matches(&it));
+    let parsed = definition().try_get_matches_from(arguments).and_then(|it| read(&it));
     parsed.map_err(|error| {
         if error.use_stderr() && json {
             let text = error.render().to_string();
@@ -146,6 +166,13 @@ fn parse(arguments: Vec<OsString>) -> Result<Cli, Exit> {
         let _ = error.print();
         if error.use_stderr() { Exit::Usage } else { Exit::Success }
     })
+}
+
+fn read(matches: &ArgMatches) -> Result<Cli, clap::Error> {
+    let config_is_said = matches.value_source("config") == Some(ValueSource::CommandLine);
+    let mut cli = Cli::from_arg_matches(matches)?;
+    cli.node.config_is_said = config_is_said;
+    Ok(cli)
 }
 
 fn start_log(filter: &str) -> Result<(), Refusal> {
@@ -160,16 +187,24 @@ fn start_log(filter: &str) -> Result<(), Refusal> {
         .map_err(|error| Refusal::new(Code::HostFault, format!("the log cannot start: {error}")))
 }
 
-fn start_runtime() -> Result<tokio::runtime::Runtime, Refusal> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
+/// How long work that nobody waits for any more, and that cannot be stopped, may keep the process:
+/// a file that is being read, a name that is being looked up.
+const LEFTOVER_WAIT: Duration = Duration::from_millis(200);
+
+fn run_to_end<T>(work: impl Future<Output = Result<T, Refusal>>) -> Result<T, Refusal> {
+    let threads = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let threads = threads.map_err(|error| {
         Refusal::new(Code::HostFault, format!("the program cannot start its threads: {error}"))
-    })
+    })?;
+    let done = threads.block_on(work);
+    threads.shutdown_timeout(LEFTOVER_WAIT);
+    done
 }
 
 /// Does what the command says. Only what needs them starts threads.
 fn execute(cli: Cli, printer: Printer) -> Result<Output, Refusal> {
     start_log(&cli.log)?;
-    let data = || cli.data.clone().map_or_else(place::default_data, Ok);
+    let options = |access| cli.node.options(access);
     match cli.command {
         Command::Explain(command) => explain::run(&command),
         Command::Completions(command) => Ok(completions::run(&command)),
@@ -177,11 +212,28 @@ fn execute(cli: Cli, printer: Printer) -> Result<Output, Refusal> {
         Command::Node(NodeCommand::Call(command)) if command.asks_for_no_capability() => {
             Ok(call::static_help())
         }
-        Command::Node(command) => start_runtime()?.block_on(with_node(command, data()?, printer)),
-        Command::Serve(command) => {
-            start_runtime()?.block_on(serve::run(&command, data()?, printer))
+        Command::Node(command) => {
+            run_to_end(with_node(command, options(Access::Command)?, printer))
         }
-        Command::Doctor(command) => start_runtime()?.block_on(doctor::run(&command, data()?)),
+        Command::Serve(command) => {
+            run_to_end(serve::run(&command, options(Access::Node)?, printer))
+        }
+        Command::Doctor(command) => run_to_end(doctor::run(&command, options(Access::Command)?)),
+    }
+}
+
+impl NodeArguments {
+    /// How the node is opened.
+    fn options(&self, access: Access) -> Result<Options, Refusal> {
+        let place = Place::here()?;
+        let absolute = |path: &PathBuf| place.absolute(&path.to_string_lossy());
+        let data = absolute(&self.data.clone().map_or_else(place::default_data, Ok)?)?;
+        let config = self.config.as_ref().map(absolute).transpose()?;
+        let config = match config {
+            Some(file) if self.config_is_said => Config::Given(file),
+            file => Config::Usual(file),
+        };
+        Ok(Options { data, config, access })
     }
 }
 
@@ -189,14 +241,12 @@ fn execute(cli: Cli, printer: Printer) -> Result<Output, Refusal> {
 /// a node in this process still writes that down before the command ends.
 async fn with_node(
     command: NodeCommand,
-    data: PathBuf,
+    options: Options,
     printer: Printer,
 ) -> Result<Output, Refusal> {
     let place = Place::here()?;
-    let data = place.absolute(&data.to_string_lossy())?;
     let user = sys::user_name(rustix::process::geteuid().as_raw());
-    let connection =
-        Connection::open(Options { data, config: None, access: Access::Command }, &user).await?;
+    let connection = Connection::open(options, &user).await?;
     let mut session = Session::new(connection, printer, place);
     let result = tokio::select! {
         biased;

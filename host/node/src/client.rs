@@ -15,7 +15,8 @@ use tokio::{
 use crate::{
     api::{Reply, Request},
     entrance::Entrance,
-    node::{Node, Options},
+    node::{Config, Node, Options},
+    store::directory::DataDirectory,
     wire,
 };
 
@@ -37,12 +38,16 @@ impl Connection {
     /// Connects to the node that serves `options.data`, or opens one in this process as `user`.
     ///
     /// # Errors
-    /// When the data directory cannot be opened, or is in use by another command for too long.
+    /// When the data directory cannot be opened, or is in use by another command for too long, or
+    /// a node serves it that has read its own configuration and `options` insist on another.
     pub async fn open(options: Options, user: &str) -> Result<Self, Refusal> {
         let deadline = Instant::now() + LOCK_WAIT;
         loop {
             if let Some(stream) = connect(&options.data).await? {
-                return Ok(Self::Socket(stream));
+                return match &options.config {
+                    Config::Given(file) => Err(has_its_own(file)),
+                    Config::Usual(_) => Ok(Self::Socket(stream)),
+                };
             }
             match Node::open(options.clone()).await {
                 Ok(node) => {
@@ -80,9 +85,18 @@ impl Connection {
     }
 }
 
+fn has_its_own(file: &Path) -> Refusal {
+    let message = format!(
+        "a node serves this data directory with the configuration that it began with; leave out \
+         --config, or end that node and serve with --config {}",
+        file.display()
+    );
+    Refusal::new(Code::UsageError, message)
+}
+
 /// A connection when somebody accepts one; `None` when nobody serves.
 async fn connect(data: &Path) -> Result<Option<UnixStream>, Refusal> {
-    match UnixStream::connect(wire::socket_path(data)).await {
+    match UnixStream::connect(DataDirectory::socket_in(data)).await {
         Ok(stream) if is_own(&stream) => Ok(Some(stream)),
         Ok(_) => Err(Refusal::new(
             Code::NotAllowed,
@@ -143,7 +157,7 @@ mod tests {
     async fn a_folder_without_a_listener_has_no_node() {
         let folder = tempfile::tempdir().unwrap();
         assert!(connect(folder.path()).await.unwrap().is_none());
-        let path = wire::socket_path(folder.path());
+        let path = DataDirectory::socket_in(folder.path());
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
         assert!(path.exists(), "the socket file is stale");
         assert!(connect(folder.path()).await.unwrap().is_none());
@@ -152,11 +166,15 @@ mod tests {
     #[tokio::test]
     async fn a_listener_is_preferred_to_opening_the_folder() {
         let folder = tempfile::tempdir().unwrap();
-        let listener = tokio::net::UnixListener::bind(wire::socket_path(folder.path())).unwrap();
+        let listener =
+            tokio::net::UnixListener::bind(DataDirectory::socket_in(folder.path())).unwrap();
         let access = crate::store::directory::Access::Command;
-        let options = Options { data: folder.path().to_owned(), config: None, access };
-        let connection = Connection::open(options, "me").await.unwrap();
+        let options = Options { data: folder.path().to_owned(), config: Config::default(), access };
+        let connection = Connection::open(options.clone(), "me").await.unwrap();
         assert!(connection.is_socket());
+        let insisting = Options { config: Config::Given("/node.toml".into()), ..options };
+        let refusal = Connection::open(insisting, "me").await.unwrap_err();
+        assert_eq!(refusal.code, Code::UsageError, "it runs under another configuration");
         drop(listener);
     }
 }

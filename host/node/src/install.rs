@@ -24,7 +24,7 @@ use meshhost_core::{
     ports::{Clock, Entropy},
 };
 use meshhost_runtime::live::Excluded;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 
 use crate::{
     api::{Consent, Reply, Source},
@@ -37,6 +37,9 @@ use crate::{
         writer::EvidenceWriter,
     },
 };
+
+/// Components that are read and inspected at once: with the largest allowed, about a gigabyte.
+pub(crate) const READING_MAX: usize = 2;
 
 /// Installs and changes plugins; one change at a time.
 #[derive(Debug)]
@@ -53,6 +56,8 @@ pub struct Installer {
     pub ceiling: Ceiling,
     /// Bytes of a component.
     pub component_bytes: u64,
+    /// Components that are read at once; each is wholly in memory.
+    pub reading: Arc<Semaphore>,
     /// What no granted folder may reach.
     pub excluded: Arc<[Excluded]>,
     /// Where components, grants and overlays lie.
@@ -88,7 +93,7 @@ impl Installer {
         source: &Source,
         name: Option<PluginName>,
     ) -> Result<Reply, Refusal> {
-        let candidate = candidate::read(source, name, self.component_bytes).await?;
+        let candidate = self.read(source, name).await?;
         let grants = GrantFile::empty(candidate.name.clone(), candidate.consent);
         Ok(self.reviewed(&candidate, &grants, Vec::new(), false))
     }
@@ -119,7 +124,7 @@ impl Installer {
         name: Option<PluginName>,
         consent: &Consent,
     ) -> Result<Reply, Refusal> {
-        let candidate = candidate::read(source, name, self.component_bytes).await?;
+        let candidate = self.read(source, name).await?;
         let snapshot = self.registry.snapshot();
         if let Some(existing) = snapshot.plugin(&candidate.name) {
             return Err(exists(existing, &candidate));
@@ -132,7 +137,7 @@ impl Installer {
             return Ok(self.reviewed(&candidate, &nothing, Vec::new(), false));
         };
         self.readiness.ready_from(&candidate.inspection.digest, &candidate.bytes).await?;
-        files::write_component(&self.folders.components, &candidate)?;
+        files::write_component(&self.folders.components, &candidate).await?;
         let record = PluginRecord {
             name: candidate.name.clone(),
             current: candidate.version(&grants),
@@ -167,6 +172,7 @@ impl Installer {
         if let Some(next) = next {
             plugin.live.replace(next);
         }
+        plugin.resize_places();
         let snapshot = self.registry.snapshot();
         self.registry.replace(snapshot.with(Arc::clone(&plugin)));
         Ok(plugin)

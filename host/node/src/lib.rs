@@ -6,6 +6,7 @@
 
 pub mod admin;
 pub mod api;
+mod blocking;
 pub mod builtin;
 pub mod cli;
 pub mod client;
@@ -15,6 +16,7 @@ pub mod entrance;
 pub mod install;
 pub mod node;
 pub mod registry;
+mod regular_file;
 pub mod store;
 pub mod sys;
 pub mod wire;

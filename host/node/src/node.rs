@@ -8,15 +8,22 @@ mod run;
 mod status;
 
 use std::{
+    io::ErrorKind,
     path::PathBuf,
     sync::{Arc, OnceLock},
 };
 
-use meshhost_core::{code::Code, config::NodeConfig, outcome::Refusal, ports::Clock};
+use meshhost_core::{
+    code::Code,
+    config::{CONFIG_BYTES_MAX, NodeConfig},
+    outcome::Refusal,
+    ports::Clock,
+};
 use meshhost_runtime::{
     cache::CodeCache,
     load::{Ports, Runtime, RuntimeConfig},
 };
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::{
@@ -24,9 +31,10 @@ use crate::{
     compiler::Compiler,
     door::{Door, child::ChildEntrance},
     entrance::Entrance,
-    install::{Folders, Installer, review},
+    install::{Folders, Installer, READING_MAX, review},
     node::ready::Readiness,
     registry::Registry,
+    regular_file,
     store::{
         Store,
         directory::{Access, DataDirectory},
@@ -40,10 +48,36 @@ use crate::{
 pub struct Options {
     /// The data directory.
     pub data: PathBuf,
-    /// The configuration file; absent means `meshhost.toml` in the data directory, if it exists.
-    pub config: Option<PathBuf>,
+    /// What it is configured with.
+    pub config: Config,
     /// Whether it serves, or works for one command.
     pub access: Access,
+}
+
+/// Which file configures a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Config {
+    /// This file; a node that serves already has read its own, so nobody is connected to it.
+    Given(PathBuf),
+    /// The file that the environment names for every node, else `meshhost.toml` in the data
+    /// directory, if it exists. A node that serves already has read it.
+    Usual(Option<PathBuf>),
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self::Usual(None)
+    }
+}
+
+impl Config {
+    /// The file that must be there.
+    fn named(&self) -> Option<&PathBuf> {
+        match self {
+            Self::Given(file) => Some(file),
+            Self::Usual(file) => file.as_ref(),
+        }
+    }
 }
 
 /// An open node.
@@ -110,6 +144,7 @@ impl Node {
             readiness,
             ceiling: config.ceiling,
             component_bytes: config.compile.component_bytes,
+            reading: Arc::new(Semaphore::new(READING_MAX)),
             excluded: store.directory.excluded().map_err(|error| error.refusal())?.into(),
             folders: Folders {
                 components: store.directory.components(),
@@ -235,19 +270,19 @@ fn misrouted() -> Refusal {
 }
 
 fn configuration(options: &Options, directory: &DataDirectory) -> Result<NodeConfig, Refusal> {
-    let path = options.config.clone().unwrap_or_else(|| directory.path().join("meshhost.toml"));
-    let text = match std::fs::read_to_string(&path) {
+    let named = options.config.named();
+    let path = named.cloned().unwrap_or_else(|| directory.path().join("meshhost.toml"));
+    let text = match regular_file::read_text(&path, CONFIG_BYTES_MAX) {
         Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && options.config.is_none() => {
+        Err(error) if error.kind() == ErrorKind::NotFound && named.is_none() => {
             return Ok(NodeConfig::DEFAULT);
         }
-        Err(_) => {
-            let message = format!("the configuration {} cannot be read", path.display());
+        Err(error) => {
+            let message = format!("the configuration {} cannot be read: {error}", path.display());
             return Err(Refusal::new(Code::ConfigInvalid, message));
         }
     };
-    NodeConfig::parse(&path.display().to_string(), &text)
-        .map_err(|error| Refusal::new(Code::ConfigInvalid, error.to_string()))
+    NodeConfig::parse(&path.display().to_string(), &text).map_err(Refusal::from)
 }
 
 fn readiness(

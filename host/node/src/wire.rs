@@ -5,14 +5,13 @@
 //! There is no handshake: both ends are the same user's, and a message that one end does not
 //! know is answered as an error.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-};
+use std::io;
 
 use meshhost_core::{code::Code, json, outcome::Refusal};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use crate::blocking;
 
 /// Most bytes of JSON in one frame. Output is at most 8 MiB by default; more goes as a blob.
 pub const FRAME_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -21,14 +20,9 @@ pub const FRAME_BYTES_MAX: usize = 16 * 1024 * 1024;
 const BOUNDS: json::Bounds =
     json::Bounds { bytes_max: FRAME_BYTES_MAX, depth_max: json::DEPTH_MAX, values_max: 2_000_000 };
 
-/// Name of the socket in the data directory.
-const SOCKET_NAME: &str = "admin.sock";
-
-/// Where the admin socket of a data directory is.
-#[must_use]
-pub fn socket_path(data: &Path) -> PathBuf {
-    data.join(SOCKET_NAME)
-}
+/// Bytes of a frame that are read where the connection is served; parsing more takes so long that
+/// it is done on a thread of its own.
+const AT_ONCE_BYTES: u32 = 256 * 1024;
 
 /// Why a frame could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -63,7 +57,7 @@ impl WireError {
 ///
 /// # Errors
 /// When the connection breaks, the length is above the bound, or the JSON is another type's.
-pub async fn read<T: DeserializeOwned>(
+pub async fn read<T: DeserializeOwned + Send + 'static>(
     stream: &mut (impl AsyncRead + Unpin),
 ) -> Result<Option<T>, WireError> {
     let mut head = [0_u8; 4];
@@ -84,9 +78,17 @@ pub async fn read<T: DeserializeOwned>(
     if bytes.len() as u64 != u64::from(length) {
         return Err(WireError::Io(io::ErrorKind::UnexpectedEof.into()));
     }
-    // Read strictly first: a key given twice would be taken as whoever reads it likes.
-    let value = json::parse(&bytes, BOUNDS).map_err(WireError::NotJson)?;
-    serde_json::from_value(value).map(Some).map_err(WireError::NotUnderstood)
+    if length <= AT_ONCE_BYTES {
+        return message(&bytes).map(Some);
+    }
+    let parsed = blocking::run(move || message(&bytes)).await;
+    parsed.map_err(io::Error::other)?.map(Some)
+}
+
+/// Read strictly first: a key given twice would be taken as whoever reads it likes.
+fn message<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, WireError> {
+    let value = json::parse(bytes, BOUNDS).map_err(WireError::NotJson)?;
+    serde_json::from_value(value).map_err(WireError::NotUnderstood)
 }
 
 /// Writes one frame.
@@ -141,6 +143,17 @@ mod tests {
         assert!(matches!(read_from(&claim).await, Err(WireError::TooLarge)));
         let text = "x".repeat(FRAME_BYTES_MAX);
         assert!(matches!(write(&mut Vec::new(), &text).await, Err(WireError::TooLarge)));
+    }
+
+    #[tokio::test]
+    async fn a_long_frame_is_read_like_a_short_one() {
+        let text = "x".repeat(1024 * 1024);
+        let mut bytes = Vec::new();
+        write(&mut bytes, &text).await.unwrap();
+        assert_eq!(read_from(&bytes).await.unwrap(), Some(json!(text)));
+        let last = bytes.len() - 1;
+        bytes[last] = b'x';
+        assert!(matches!(read_from(&bytes).await, Err(WireError::NotJson(_))));
     }
 
     #[tokio::test]

@@ -100,6 +100,7 @@ pub(crate) fn compiling(kind: EngineKind) -> wasmtime::Result<wasmtime::Engine> 
 ///
 /// # Errors
 /// When the machine cannot reserve the address space.
+#[cfg(feature = "bench")]
 pub(crate) fn stock() -> wasmtime::Result<wasmtime::Engine> {
     let mut config = code_settings(EngineKind::Plain);
     config.allocation_strategy(InstanceAllocationStrategy::pooling());

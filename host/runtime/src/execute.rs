@@ -4,6 +4,7 @@
 //! plugin's [`crate::actor`] keeps it for the next call, when this one returned. [`run`] drives it
 //! under its deadline; [`ending`] is the only module that interprets a trap.
 
+#[cfg(feature = "bench")]
 pub mod bare;
 mod deadline;
 mod ending;

@@ -28,8 +28,6 @@ use wit_parser::{Resolve, WorldId};
 
 use crate::engine::EngineKind;
 
-/// Largest component in bytes.
-pub const COMPONENT_BYTES_MAX: usize = 100 * 1024 * 1024;
 /// Most bytes of the WIT text that is kept.
 const WIT_BYTES_MAX: usize = 1024 * 1024;
 /// Most bytes of an error message that repeats what a library said.

@@ -6,12 +6,13 @@
 //! instance whose store holds [`state`], bounded by [`limiter`]; [`actor`] keeps the instance of a
 //! stateful plugin between its calls; [`imports`] are the host
 //! functions, one module an interface; [`convert`] and [`schema`] map WIT values and types to
-//! JSON.
+//! JSON, [`aside`] where they are large.
 //!
 //! Absent on purpose: HTTP servers, SQL, peers, policy text. The runtime sees grants as plain
 //! values and reaches the rest through the ports of `meshhost-core`.
 
 pub mod actor;
+mod aside;
 pub mod cache;
 pub mod compile;
 pub mod convert;

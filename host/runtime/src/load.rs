@@ -21,6 +21,7 @@ use wasmtime::component::{
 };
 
 use crate::{
+    aside,
     cache::CodeCache,
     convert::{self, ConvertError, InputRules, command_input},
     engine::{self, EngineKind, Places},
@@ -142,7 +143,9 @@ impl Loaded {
     ) -> Result<(), ConvertError> {
         match self.functions.get(export) {
             Some(function) if function.is_command => command_input(input).map(|_| ()),
-            Some(function) => convert::check(input, &function.ty, rules),
+            Some(function) => aside::convert(aside::is_large_input(input), || {
+                convert::check(input, &function.ty, rules)
+            }),
             None => {
                 Err(ConvertError::new(Code::HostFault, "the component lost an exported function"))
             }
@@ -164,11 +167,11 @@ impl Runtime {
         Self::with_engine(engine.map_err(|error| fault(&error))?, config, ports)
     }
 
-    /// A runtime on wasmtime's pool as it is without tuning. Only for the benchmark that shows
-    /// what the tuning is worth.
+    /// A runtime on wasmtime's pool as it is without tuning, to show what the tuning is worth.
     ///
     /// # Errors
     /// When the machine cannot reserve the pool.
+    #[cfg(feature = "bench")]
     pub fn with_stock_pool(config: RuntimeConfig, ports: Ports) -> Result<Arc<Self>, LoadError> {
         Self::with_engine(engine::stock().map_err(|error| fault(&error))?, config, ports)
     }

@@ -7,7 +7,8 @@ use crate::{guests, tools};
 pub(crate) fn run(names: &[String], json: bool) -> anyhow::Result<()> {
     guests::run(&[])?;
     let mut command = tools::cargo();
-    command.args(["bench", "--package", "meshhost", "--bench", "figures", "--"]).args(names);
+    command.args(["bench", "--package", "meshhost", "--features", "bench"]);
+    command.args(["--bench", "figures", "--"]).args(names);
     if json {
         command.arg("--json");
     }

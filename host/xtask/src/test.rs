@@ -23,8 +23,11 @@ fn formatting() -> anyhow::Result<()> {
     GUEST_WORKSPACES.iter().try_for_each(|folder| cargo(&["fmt", "--all", "--check"], folder))
 }
 
+/// With all features: the benchmarks are held to the lints too. The tests are built without them,
+/// as the binary is.
 fn lints() -> anyhow::Result<()> {
-    cargo(&["clippy", "--locked", "--workspace", "--all-targets", "--", "--deny", "warnings"], ".")
+    let targets = ["--workspace", "--all-targets", "--all-features"];
+    cargo(&[&["clippy", "--locked"], &targets[..], &["--", "--deny", "warnings"]].concat(), ".")
 }
 
 /// The plugins' own tests run natively: the same code, with the machine's files.

@@ -13,6 +13,13 @@ fn an_empty_file_is_the_default() {
 }
 
 #[test]
+fn the_documentation_shows_the_defaults() {
+    let page = include_str!("../../../../docs/configuration.md");
+    let example = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next());
+    assert_eq!(parse(example.unwrap()), NodeConfig::DEFAULT);
+}
+
+#[test]
 fn every_key_is_read() {
     let config = parse(
         r#"

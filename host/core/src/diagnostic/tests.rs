@@ -25,9 +25,20 @@ fn an_unknown_key_is_shown_with_its_line_and_the_nearest_name() {
     let found = read("timeout_ms = 3\nrsk = \"low\"\n");
     assert_eq!((found.line, found.column), (2, 1));
     assert_eq!(found.hint.as_deref(), Some("did you mean `risk`?"));
-    let expected = "error: unknown field `rsk`, expected `risk` or `timeout_ms`\n \
+    let expected = "unknown field `rsk`, expected `risk` or `timeout_ms`\n \
                     --> plugin.toml:2:1\n  |\n2 | rsk = \"low\"\n  | ^\n  = hint: did you mean `risk`?\n";
     assert_eq!(found.render(), expected);
+}
+
+#[test]
+fn a_refusal_takes_it_along() {
+    let found = read("timeout_ms = 3\nrsk = \"low\"\n");
+    let refusal = Refusal::from(found.clone());
+    assert_eq!(refusal.message, found.to_string());
+    assert_eq!(Diagnostic::of(&refusal), Some(found));
+    let of_a_plugin = Refusal { code: Code::PluginFailure, ..refusal };
+    assert_eq!(Diagnostic::of(&of_a_plugin), None, "a plugin's own data is shown as such");
+    assert_eq!(Diagnostic::of(&Refusal::new(Code::ManifestInvalid, "x")), None);
 }
 
 #[test]

@@ -47,12 +47,6 @@ impl AddressRange {
             && masked(bits(own), self.prefix, own) == masked(bits(other), self.prefix, own)
     }
 
-    /// Whether the range is one single address.
-    #[must_use]
-    pub fn is_single(&self) -> bool {
-        self.prefix == if self.address.is_ipv4() { 32 } else { 128 }
-    }
-
     /// Whether every address of `other` lies in this range too.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {

@@ -20,6 +20,7 @@ use std::{
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use meshhost_core::{
     code::Code,
+    diagnostic::nearest,
     json::{self, Bounds},
     outcome::Refusal,
 };
@@ -29,7 +30,6 @@ use tempfile::NamedTempFile;
 use super::{
     parameters::{Kind, Parameter},
     place::Place,
-    text::nearest,
 };
 
 /// Most bytes of text from a file or standard input; more goes as a blob.

@@ -11,7 +11,7 @@ use super::{
     json as documents,
     print::{Output, indented, pretty},
     session::{Session, unexpected},
-    table::{table, table_with_whole},
+    table::table,
     text::{BOLD, GREEN, clean, clean_line, count, styled, wrap},
 };
 use crate::api::{Reply, Request};
@@ -133,15 +133,11 @@ fn list(calls: &[Value]) -> String {
         return "nothing is recorded yet\n".to_owned();
     }
     let rows = calls.iter().map(|call| {
-        [
-            seconds(&field(call, "timestamp")).chars().skip("2026-".len()).collect(),
-            field(call, "capability_id"),
-            ended(call),
-            field(call, "invocation_id"),
-        ]
+        // The id is what people copy into the next command: below the name it has room.
+        let what = format!("{}\n{}", field(call, "capability_id"), field(call, "invocation_id"));
+        [when(call), what, ended(call)]
     });
-    // The id is what people copy into the next command: it never breaks.
-    table_with_whole(3, ["WHEN", "CAPABILITY", "ENDED", "CALL"], rows)
+    table(["WHEN", "CAPABILITY AND CALL", "ENDED"], rows)
 }
 
 /// Each event on its own, whole.
@@ -162,7 +158,7 @@ fn replay(events: &[Value]) -> String {
     let rows = events.iter().map(|event| {
         [
             text_of(event, "sequence"),
-            seconds(&field(event, "timestamp")),
+            when(event),
             field(event, "event_type"),
             field(event, "capability_id"),
             ended(event),
@@ -179,9 +175,11 @@ fn ended(event: &Value) -> String {
     format!("{outcome} {code}").trim().to_owned()
 }
 
-/// A timestamp to the second, in the form that people read.
-fn seconds(timestamp: &str) -> String {
-    timestamp.split('.').next().unwrap_or_default().replace('T', " ")
+/// Month, day and time to the second, as people read them.
+fn when(event: &Value) -> String {
+    let timestamp = field(event, "timestamp");
+    let seconds = timestamp.split('.').next().unwrap_or_default().replace('T', " ");
+    seconds.chars().skip("2026-".len()).collect()
 }
 
 /// The sentences, one below the other.

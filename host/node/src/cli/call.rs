@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::{Args, CommandFactory as _};
 use meshhost_core::{
     code::Code,
+    diagnostic::nearest,
     id::{CapabilityId, CorrelationId, InvocationId, PluginName},
     limits::LimitsWanted,
     outcome::Refusal,
@@ -17,7 +18,7 @@ use super::{
     parameters::{self, parameters},
     print::Output,
     session::{Session, unexpected},
-    text::{clean_line, nearest},
+    text::clean_line,
 };
 use crate::api::{CallReply, CallRequest, CapabilityView, Reply, Request};
 

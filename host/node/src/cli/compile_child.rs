@@ -13,6 +13,7 @@ use std::{
 use clap::Args;
 use meshhost_core::{
     code::{Code, Exit},
+    config::COMPONENT_BYTES_MAX,
     outcome::Refusal,
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -20,8 +21,6 @@ use serde_json::Value;
 
 use super::print::Output;
 
-/// Most bytes of a component; the node refuses larger ones before.
-const COMPONENT_BYTES_MAX: u64 = 1 << 30;
 /// Compiles a component. The node runs this itself.
 #[derive(Debug, Args)]
 #[command(hide = true)]
@@ -44,7 +43,8 @@ fn compile(command: &CompileChildCommand) -> Result<(), Refusal> {
     let failed = |error: std::io::Error| Refusal::new(Code::HostFault, error.to_string());
     limit(command).map_err(|error| failed(error.into()))?;
     let mut component = Vec::new();
-    let mut stdin = std::io::stdin().lock().take(COMPONENT_BYTES_MAX);
+    // The node refuses larger ones before.
+    let mut stdin = std::io::stdin().lock().take(COMPONENT_BYTES_MAX as u64);
     stdin.read_to_end(&mut component).map_err(failed)?;
     let code = meshhost_runtime::compile::compile(&component)
         .map_err(|error| Refusal::new(error.code, error.message))?;

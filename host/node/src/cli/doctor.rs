@@ -11,7 +11,6 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
-    place::Place,
     print::Output,
     text::{GREEN, RED, YELLOW, bytes, clean_line, styled, wrap},
 };
@@ -19,7 +18,6 @@ use crate::{
     api::{Reply, Request},
     client::Connection,
     node::Options,
-    store::directory::Access,
     sys,
 };
 
@@ -74,10 +72,10 @@ impl Check {
     }
 }
 
-pub(crate) async fn run(_: &DoctorCommand, data: PathBuf) -> Result<Output, Refusal> {
-    let data = Place::here()?.absolute(&data.to_string_lossy())?;
-    let mut checks = vec![data_folder(&data), free_space(&data), clock(sys::SystemClock.now_us())];
-    let record = node(&data, &mut checks).await;
+pub(crate) async fn run(_: &DoctorCommand, options: Options) -> Result<Output, Refusal> {
+    let data = &options.data;
+    let mut checks = vec![data_folder(data), free_space(data), clock(sys::SystemClock.now_us())];
+    let record = node(options, &mut checks).await;
     checks.extend(toolchains());
     Ok(output(&checks, record))
 }
@@ -160,9 +158,8 @@ fn clock(now_us: i64) -> Check {
 }
 
 /// The node opens or answers, its engine runs, and its record verifies.
-async fn node(data: &Path, checks: &mut Vec<Check>) -> Exit {
+async fn node(options: Options, checks: &mut Vec<Check>) -> Exit {
     let user = sys::user_name(rustix::process::geteuid().as_raw());
-    let options = Options { data: data.to_owned(), config: None, access: Access::Command };
     let mut connection = match Connection::open(options, &user).await {
         Ok(connection) => connection,
         Err(refusal) => {

@@ -3,6 +3,7 @@
 use clap::Args;
 use meshhost_core::{
     code::{ALL, Code, CodeInfo},
+    diagnostic::nearest,
     outcome::Refusal,
 };
 use serde_json::{Value, json};
@@ -11,7 +12,7 @@ use super::{
     exit,
     print::Output,
     table::table,
-    text::{BOLD, nearest, styled, wrap},
+    text::{BOLD, styled, wrap},
 };
 
 /// Explain an error code, or list all codes and exit codes.

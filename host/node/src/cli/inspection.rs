@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{
     print::indented,
     review,
-    table::table,
+    table::indented_table,
     text::{BOLD, clean, clean_line, styled},
 };
 use crate::api::Review;
@@ -25,7 +25,7 @@ pub(crate) fn card(review: &Review) -> String {
     if let Some(imports) = imports.filter(|imports| !imports.is_empty()) {
         text.push_str(&format!("{}\n", styled(BOLD, "Imports")));
         let rows = imports.iter().map(|import| [field(import, "name"), import_class(import)]);
-        text.push_str(&indented("  ", &table(["INTERFACE", "HERE"], rows)));
+        text.push_str(&indented_table(2, ["INTERFACE", "HERE"], rows));
     }
     let exports = review.inspection.get("exports").and_then(Value::as_array);
     if let Some(exports) = exports.filter(|exports| !exports.is_empty()) {
@@ -35,7 +35,7 @@ pub(crate) fn card(review: &Review) -> String {
             let capability = field(export, "capability");
             [field(export, "name"), if capability.is_empty() { reason } else { capability }]
         });
-        text.push_str(&indented("  ", &table(["FUNCTION", "CAPABILITY"], rows)));
+        text.push_str(&indented_table(2, ["FUNCTION", "CAPABILITY"], rows));
     }
     text
 }

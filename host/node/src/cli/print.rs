@@ -6,7 +6,7 @@
 
 use std::io::{self, Write as _};
 
-use meshhost_core::{code::Exit, outcome::Refusal};
+use meshhost_core::{code::Exit, diagnostic::Diagnostic, outcome::Refusal};
 use serde_json::{Value, json};
 
 use super::text::{DIM, RED, clean, clean_line, styled, wrap};
@@ -111,19 +111,26 @@ fn write_error(text: &str) -> io::Result<()> {
 pub(crate) fn refusal_text(refusal: &Refusal) -> String {
     let info = refusal.code.info();
     let head = format!("error {}: ", info.number);
-    let message = clean_line(&refusal.message);
-    let wrapped = wrap("", &format!("{head}{message}"));
+    let place = Diagnostic::of(refusal).map(|diagnostic| diagnostic.render());
+    let (message, below) = match place.as_deref().and_then(|place| place.split_once('\n')) {
+        Some((message, place)) => (message, clean(place).into_owned()),
+        None => (refusal.message.as_str(), details_text(refusal)),
+    };
+    let wrapped = wrap("", &format!("{head}{}", clean_line(message)));
     let mut text = wrapped.replacen(head.trim_end(), &styled(RED, head.trim_end()), 1);
     text.push('\n');
-    if let Some(details) = refusal.details.as_ref().filter(|details| !is_empty(details)) {
-        text.push_str(&indented("  ", &clean(&pretty(details))));
-    }
+    text.push_str(&below);
     if let Some(wait) = refusal.retry_after_ms {
         text.push_str(&format!("  try again in {}\n", super::text::milliseconds(wait)));
     }
     text.push_str(&styled(DIM, &format!("  more: meshhost explain {}", info.number)));
     text.push('\n');
     text
+}
+
+fn details_text(refusal: &Refusal) -> String {
+    let details = refusal.details.as_ref().filter(|details| !is_empty(details));
+    details.map(|details| indented("  ", &clean(&pretty(details)))).unwrap_or_default()
 }
 
 fn is_empty(details: &Value) -> bool {
@@ -163,7 +170,7 @@ pub(crate) fn indented(indent: &str, text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use meshhost_core::code::Code;
+    use meshhost_core::{code::Code, manifest::Manifest};
 
     use super::*;
 
@@ -181,6 +188,20 @@ mod tests {
         let json = refusal_json(&refusal);
         assert_eq!(json["code"], "MH0412");
         assert_eq!(json["exit"], 4);
+    }
+
+    #[test]
+    fn an_error_in_a_file_shows_the_line() {
+        let text = "[plugin]\nname = 7\n";
+        let refusal = Refusal::from(Manifest::parse("ocr.plugin.toml", text).unwrap_err());
+        assert_eq!(
+            plain(&refusal_text(&refusal)),
+            "error MH0201: invalid type: integer `7`, expected a string\n --> ocr.plugin.toml:2:8\n  \
+             |\n2 | name = 7\n  |        ^\n  more: meshhost explain MH0201\n"
+        );
+        let json = refusal_json(&refusal);
+        assert_eq!(json["details"]["diagnostic"]["line"], 2);
+        assert_eq!(json["details"]["diagnostic"]["source_line"], "name = 7");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `meshhost serve`: the node in the foreground.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use clap::Args;
 use meshhost_core::outcome::Refusal;
@@ -13,8 +13,6 @@ use super::{
 use crate::{
     admin::{self, ServeOptions},
     node::{Node, Options},
-    store::directory::Access,
-    wire,
 };
 
 /// Run the node in the foreground. Commands with the same data directory use it.
@@ -34,11 +32,11 @@ pub(crate) struct ServeCommand {
 
 pub(crate) async fn run(
     command: &ServeCommand,
-    data: PathBuf,
+    options: Options,
     printer: Printer,
 ) -> Result<Output, Refusal> {
-    let socket = wire::socket_path(&data);
-    let node = Arc::new(Node::open(Options { data, config: None, access: Access::Node }).await?);
+    let node = Arc::new(Node::open(options).await?);
+    let socket = node.socket_path();
     let options = ServeOptions { allow_root: command.allow_root };
     admin::serve(Arc::clone(&node), options, || {
         let line = format!("meshhost serves at {}; Ctrl-C ends it", socket.display());

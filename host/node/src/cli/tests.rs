@@ -1,5 +1,7 @@
 //! The command line as a whole: help that fits and shows examples, errors that have an exit.
 
+use std::sync::Arc;
+
 use super::*;
 
 /// Every command with its way from the root, hidden ones apart.
@@ -58,6 +60,38 @@ fn the_first_help_shows_the_exit_codes() {
     for (exit, meaning) in exit::TABLE {
         assert!(text.contains(&format!("{:>2}  {meaning}", exit as u8)), "{text}");
     }
+}
+
+#[test]
+fn a_configuration_on_the_command_line_is_insisted_on() {
+    let config = |words: &[&str]| {
+        let cli = parse(words.iter().map(|&word| word.into()).collect()).unwrap();
+        cli.node.options(Access::Command).unwrap().config
+    };
+    assert_eq!(config(&["meshhost", "--data", "/d", "serve"]), Config::Usual(None));
+    for words in [
+        ["meshhost", "--data=/d", "serve", "--config", "/c/../node.toml"],
+        ["meshhost", "--data=/d", "--config", "/node.toml", "doctor"],
+    ] {
+        assert_eq!(config(&words), Config::Given("/node.toml".into()));
+    }
+}
+
+#[test]
+fn work_that_cannot_be_stopped_does_not_keep_the_process() {
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let left = run_to_end(async {
+        let begun = Arc::new(tokio::sync::Notify::new());
+        let begins = Arc::clone(&begun);
+        drop(tokio::task::spawn_blocking(move || {
+            begins.notify_one();
+            held.recv()
+        }));
+        begun.notified().await;
+        Ok("ended")
+    });
+    assert_eq!(left.unwrap(), "ended");
+    drop(release);
 }
 
 #[test]

@@ -95,6 +95,20 @@ pub(crate) fn shorten(text: &str, room: usize) -> String {
     format!("{}…", kept.trim_end())
 }
 
+/// `text` with `…` in place of its middle, where it has more than `room` letters: names differ at
+/// both ends.
+pub(crate) fn shorten_middle(text: &str, room: usize) -> String {
+    let letters: Vec<char> = text.chars().collect();
+    if letters.len() <= room {
+        return text.to_owned();
+    }
+    let kept = room.saturating_sub(1);
+    let (front, back) = (kept - kept / 2, kept / 2);
+    let start = letters.iter().take(front);
+    let end = letters.iter().skip(letters.len() - back);
+    start.chain(&['…']).chain(end).collect()
+}
+
 /// `1536` as `1.5 KiB`.
 pub(crate) fn bytes(count: u64) -> String {
     const UNITS: [(u64, &str); 4] =
@@ -147,38 +161,6 @@ pub(crate) fn count(number: usize, noun: &str) -> String {
     }
 }
 
-/// The one of `known` that `wanted` was probably meant to be.
-pub(crate) fn nearest<'a>(
-    wanted: &str,
-    known: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
-    let allowed = (wanted.chars().count() / 3).max(1);
-    known
-        .into_iter()
-        .take(1_000)
-        .map(|name| (distance(wanted, name), name))
-        .filter(|(steps, _)| *steps <= allowed)
-        .min_by_key(|(steps, _)| *steps)
-        .map(|(_, name)| name)
-}
-
-/// Edits (insert, delete, replace, swap of neighbours counted as two) between two short names.
-fn distance(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.chars().take(64).collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (line, letter) in left.chars().take(64).enumerate() {
-        let mut next = vec![line + 1];
-        for ((place, other), above) in right.iter().enumerate().zip(row.iter().skip(1)) {
-            let diagonal = row.get(place).copied().unwrap_or(usize::MAX / 2);
-            let before = next.last().copied().unwrap_or(usize::MAX / 2);
-            let replaced = diagonal + usize::from(letter != *other);
-            next.push(replaced.min(before + 1).min(above + 1));
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or(0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -218,17 +200,12 @@ mod tests {
         assert_eq!(thousands(10_000_000_000), "10,000,000,000");
         assert_eq!(thousands(999), "999");
         assert_eq!(shorten("abcdef", 4), "abc…");
+        for (room, short) in [(6, "abcdef"), (5, "ab…ef"), (4, "ab…f"), (1, "…"), (0, "…")]
+        {
+            assert_eq!(shorten_middle("abcdef", room), short, "{room}");
+        }
         assert_eq!(count(1, "plugin"), "1 plugin");
         assert_eq!(count(0, "plugin"), "0 plugins");
         assert_eq!(count(2, "capability"), "2 capabilities");
-    }
-
-    #[test]
-    fn a_slip_of_the_finger_finds_its_name() {
-        let known = ["git.log", "git.status", "filesystem.read"];
-        assert_eq!(nearest("git.lgo", known), Some("git.log"));
-        assert_eq!(nearest("git.statu", known), Some("git.status"));
-        assert_eq!(nearest("ocr.recognize", known), None);
-        assert_eq!(nearest("", known), None);
     }
 }

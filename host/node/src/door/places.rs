@@ -1,9 +1,12 @@
 //! Places for the calls of one plugin: so many run at once, so many wait, the rest is told that
 //! it is busy. A call from inside the plugin's own chain never waits: it would wait for itself.
+//!
+//! The places outlive the numbers that they were made for. When the operator allows fewer, the
+//! calls that run too many give up their places as they end; nothing new begins before.
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
     time::Duration,
@@ -16,15 +19,36 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 #[derive(Debug)]
 pub struct Places {
     free: Arc<Semaphore>,
-    concurrency: u32,
     waiting: AtomicU32,
-    waiting_max: u32,
+    waiting_max: AtomicU32,
+    size: Arc<Mutex<Size>>,
+}
+
+/// How many places there are.
+#[derive(Debug, Clone, Copy)]
+struct Size {
+    concurrency: usize,
+    /// Taken places that are too many: they vanish when they become free.
+    owed: usize,
 }
 
 /// A taken place; dropping it frees it.
 #[derive(Debug)]
 pub struct Place {
-    _permit: OwnedSemaphorePermit,
+    permit: Option<OwnedSemaphorePermit>,
+    size: Arc<Mutex<Size>>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut size = lock(&self.size);
+        if size.owed > 0
+            && let Some(permit) = self.permit.take()
+        {
+            size.owed -= 1;
+            permit.forget();
+        }
+    }
 }
 
 /// One waiting call, counted as long as it waits.
@@ -40,15 +64,28 @@ impl Places {
     /// Places for `concurrency` calls at once and `waiting_max` that wait.
     #[must_use]
     pub fn new(concurrency: u32, waiting_max: u32) -> Self {
-        let places = usize::try_from(concurrency.max(1)).unwrap_or(usize::MAX);
-        let free = Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS)));
-        Self { free, concurrency, waiting: AtomicU32::new(0), waiting_max }
+        let concurrency = places(concurrency);
+        Self {
+            free: Arc::new(Semaphore::new(concurrency)),
+            waiting: AtomicU32::new(0),
+            waiting_max: AtomicU32::new(waiting_max),
+            size: Arc::new(Mutex::new(Size { concurrency, owed: 0 })),
+        }
     }
 
-    /// Whether these are the places that such numbers make.
-    #[must_use]
-    pub const fn are(&self, concurrency: u32, waiting_max: u32) -> bool {
-        self.concurrency == concurrency && self.waiting_max == waiting_max
+    /// Makes them as many as these numbers say. Calls that run keep their places, and calls that
+    /// wait wait on, also when both are now too many.
+    pub fn resize(&self, concurrency: u32, waiting_max: u32) {
+        self.waiting_max.store(waiting_max, Ordering::Relaxed);
+        let wanted = places(concurrency);
+        let mut size = lock(&self.size);
+        let fewer = size.concurrency.saturating_sub(wanted);
+        size.owed += fewer - self.free.forget_permits(fewer);
+        let more = wanted.saturating_sub(size.concurrency);
+        let kept = more.min(size.owed);
+        size.owed -= kept;
+        self.free.add_permits(more - kept);
+        size.concurrency = wanted;
     }
 
     /// Takes a place, waiting at most `patience` when `may_wait`.
@@ -57,7 +94,7 @@ impl Places {
     /// [`Code::Busy`] when the queue is full, the patience is over, or the call may not wait.
     pub async fn take(&self, may_wait: bool, patience: Duration) -> Result<Place, Refusal> {
         if let Ok(permit) = Arc::clone(&self.free).try_acquire_owned() {
-            return Ok(Place { _permit: permit });
+            return Ok(self.place(permit));
         }
         if !may_wait {
             return Err(busy(
@@ -66,16 +103,28 @@ impl Places {
         }
         let before = self.waiting.fetch_add(1, Ordering::Relaxed);
         let _waiting = Waiting(&self.waiting);
-        if before >= self.waiting_max {
+        if before >= self.waiting_max.load(Ordering::Relaxed) {
             return Err(busy("all places of the plugin are taken and its queue is full"));
         }
         match tokio::time::timeout(patience, Arc::clone(&self.free).acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(Place { _permit: permit }),
+            Ok(Ok(permit)) => Ok(self.place(permit)),
             Ok(Err(_)) | Err(_) => {
                 Err(busy("no place of the plugin became free before the call's deadline"))
             }
         }
     }
+
+    fn place(&self, permit: OwnedSemaphorePermit) -> Place {
+        Place { permit: Some(permit), size: Arc::clone(&self.size) }
+    }
+}
+
+fn places(concurrency: u32) -> usize {
+    usize::try_from(concurrency.max(1)).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS)
+}
+
+fn lock(size: &Mutex<Size>) -> MutexGuard<'_, Size> {
+    size.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn busy(message: &str) -> Refusal {
@@ -115,5 +164,37 @@ mod tests {
         let refused = places.take(true, Duration::from_millis(50)).await;
         assert_eq!(refused.unwrap_err().code, Code::Busy);
         assert_eq!(places.waiting.load(Ordering::Relaxed), 0);
+    }
+
+    #[tokio::test]
+    async fn fewer_places_wait_for_the_calls_that_run() {
+        let places = Places::new(3, 0);
+        let mut taken = Vec::new();
+        for _ in 0..3 {
+            taken.push(places.take(false, LONG).await.unwrap());
+        }
+        places.resize(1, 0);
+        for _ in 0..3 {
+            assert!(places.take(false, LONG).await.is_err(), "{} calls run", taken.len());
+            taken.pop();
+        }
+        let _only = places.take(false, LONG).await.unwrap();
+        assert!(places.take(false, LONG).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn more_places_first_keep_those_that_were_to_vanish() {
+        let places = Places::new(3, 0);
+        let taken =
+            [places.take(false, LONG).await.unwrap(), places.take(false, LONG).await.unwrap()];
+        places.resize(1, 0);
+        places.resize(2, 0);
+        assert!(places.take(false, LONG).await.is_err(), "two run already");
+        drop(taken);
+        let _both =
+            [places.take(false, LONG).await.unwrap(), places.take(false, LONG).await.unwrap()];
+        assert!(places.take(false, LONG).await.is_err());
+        places.resize(3, 0);
+        assert!(places.take(false, LONG).await.is_ok());
     }
 }

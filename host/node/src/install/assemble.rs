@@ -3,14 +3,14 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
+    io::ErrorKind,
+    path::Path,
     sync::{Arc, Mutex},
 };
 
 use meshhost_core::{
     code::Code,
-    diagnostic::Diagnostic,
-    grant::{GrantFile, effective},
+    grant::{GRANT_FILE_BYTES_MAX, GrantFile, effective},
     id::PluginName,
     manifest::{MANIFEST_BYTES_MAX, Manifest},
     outcome::Refusal,
@@ -21,6 +21,7 @@ use meshhost_runtime::live::{LiveGrants, NextGrants};
 use super::Installer;
 use crate::{
     registry::{Parts, Plugin, Snapshot},
+    regular_file,
     store::plugins::{PluginRecord, PluginVersion},
     sys,
 };
@@ -67,8 +68,9 @@ impl Installer {
     fn kept_grants(&self, record: &PluginRecord) -> Result<GrantFile, Refusal> {
         let file = format!("{}.toml", record.name);
         let path = self.folders.grants.join(&file);
-        if let Ok(text) = fs::read_to_string(path) {
-            let grants = GrantFile::parse(&file, &text).map_err(|error| grant_error(&error))?;
+        if let Some(text) = text_of(&path, GRANT_FILE_BYTES_MAX, Code::GrantInvalid, "grant file")?
+        {
+            let grants = GrantFile::parse(&file, &text)?;
             if grants.consent == record.current.consent && grants.plugin == record.name {
                 return Ok(grants);
             }
@@ -129,20 +131,13 @@ impl Installer {
         version: &PluginVersion,
     ) -> Result<Option<Manifest>, Refusal> {
         let Some(text) = &version.manifest else { return Ok(None) };
-        let manifest = Manifest::parse("plugin.toml", text)
-            .map_err(|error| Refusal::new(Code::ManifestInvalid, error.to_string()))?;
+        let manifest = Manifest::parse("plugin.toml", text)?;
         let file = format!("{name}.toml");
         let path = self.folders.overlays.join(&file);
-        if !fs::metadata(&path).is_ok_and(|found| found.len() <= MANIFEST_BYTES_MAX as u64) {
-            return Ok(Some(manifest));
+        match text_of(&path, MANIFEST_BYTES_MAX, Code::ConfigInvalid, "overlay")? {
+            Some(overlay) => Ok(Some(manifest.tightened(&file, &overlay)?)),
+            None => Ok(Some(manifest)),
         }
-        let overlay = fs::read_to_string(&path).map_err(|_| {
-            Refusal::new(Code::ConfigInvalid, format!("the overlay {file} cannot be read"))
-        })?;
-        let tightened = manifest
-            .tightened(&file, &overlay)
-            .map_err(|error| Refusal::new(Code::ConfigInvalid, error.to_string()))?;
-        Ok(Some(tightened))
     }
 }
 
@@ -152,9 +147,23 @@ pub(super) fn version_grants(
     version: &PluginVersion,
 ) -> Result<GrantFile, Refusal> {
     let file = format!("{name}.toml");
-    GrantFile::parse(&file, &version.grants).map_err(|error| grant_error(&error))
+    Ok(GrantFile::parse(&file, &version.grants)?)
 }
 
-fn grant_error(error: &Diagnostic) -> Refusal {
-    Refusal::new(Code::GrantInvalid, error.to_string())
+/// A file that the operator may have written by hand; `None` when there is none. One that cannot
+/// be read may forbid something, so it is an error.
+fn text_of(
+    path: &Path,
+    bytes_max: usize,
+    code: Code,
+    what: &str,
+) -> Result<Option<String>, Refusal> {
+    match regular_file::read_text(path, bytes_max) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            Err(Refusal::new(code, format!("the {what} {name} cannot be read: {error}")))
+        }
+    }
 }

@@ -1,12 +1,9 @@
 //! A component that may become a plugin: its bytes, read once, and everything that follows from
 //! them. What was hashed is what is shown and installed.
 
-use std::{
-    fs::File,
-    io::Read,
-    path::{Path, PathBuf},
-};
+use std::{io::ErrorKind, path::Path, sync::Arc};
 
+use bytes::Bytes;
 use meshhost_core::{
     code::Code,
     grant::GrantFile,
@@ -17,7 +14,10 @@ use meshhost_core::{
 };
 use meshhost_runtime::inspect::{ImportClass, Inspection, inspect};
 
-use crate::{api::Source, builtin, registry::Snapshot, store::plugins::PluginVersion};
+use super::Installer;
+use crate::{
+    api::Source, blocking, builtin, registry::Snapshot, regular_file, store::plugins::PluginVersion,
+};
 
 /// A component that may become a plugin.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub(crate) struct Candidate {
     /// The name that it has or would have.
     pub(crate) name: PluginName,
     /// Its bytes.
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) bytes: Bytes,
     /// What they are.
     pub(crate) inspection: Inspection,
     /// Its manifest and the manifest's text.
@@ -40,23 +40,36 @@ pub(crate) struct Candidate {
 
 /// Bytes, the name that they came under, and the manifest beside them.
 struct Found {
-    bytes: Vec<u8>,
+    bytes: Bytes,
     stem: String,
-    beside: Option<String>,
+    beside: Option<Written>,
     word: String,
 }
 
-/// Reads and inspects a component. Runs on a thread that may block.
-///
-/// `bytes_max` bounds the component's bytes.
-pub(crate) async fn read(
-    source: &Source,
-    name: Option<PluginName>,
-    bytes_max: u64,
-) -> Result<Candidate, Refusal> {
-    let source = source.clone();
-    let work = tokio::task::spawn_blocking(move || candidate(&source, name, bytes_max));
-    work.await.map_err(|_| Refusal::new(Code::HostFault, "reading the component failed"))?
+/// A manifest and where it is written.
+struct Written {
+    file: String,
+    text: String,
+}
+
+impl Installer {
+    /// Reads and inspects a component, on a thread that may block. One that nobody waits for any
+    /// more keeps its place until it is through, so that no more are ever in memory.
+    pub(crate) async fn read(
+        &self,
+        source: &Source,
+        name: Option<PluginName>,
+    ) -> Result<Candidate, Refusal> {
+        let closed = |_| Refusal::new(Code::HostFault, "the node reads no components any more");
+        let place = Arc::clone(&self.reading).acquire_owned().await.map_err(closed)?;
+        let (source, bytes_max) = (source.clone(), self.component_bytes);
+        blocking::run(move || {
+            let read = candidate(&source, name, bytes_max);
+            drop(place);
+            read
+        })
+        .await?
+    }
 }
 
 fn candidate(
@@ -70,19 +83,16 @@ fn candidate(
     };
     let provisional = name.clone().map_or_else(|| plain_name(&stem), Ok)?;
     let mut inspection = inspect_as(&bytes, &provisional)?;
-    let text = match (inspection.manifest.take(), beside) {
+    let written = match (inspection.manifest.take(), beside) {
         (Some(_), Some(_)) => {
             let message = "the component carries a manifest and another lies beside it; remove one";
             return Err(Refusal::new(Code::ManifestTwice, message));
         }
-        (inside, beside) => inside.or(beside),
+        (Some(text), None) => Some(Written { file: "plugin.toml".to_owned(), text }),
+        (None, beside) => beside,
     };
-    let manifest = match text {
-        Some(text) => {
-            let manifest = Manifest::parse("plugin.toml", &text)
-                .map_err(|error| Refusal::new(Code::ManifestInvalid, error.to_string()))?;
-            Some((manifest, text))
-        }
+    let manifest = match written {
+        Some(Written { file, text }) => Some((Manifest::parse(&file, &text)?, text)),
         None => None,
     };
     let own_name = manifest.as_ref().map(|(manifest, _)| manifest.name.clone());
@@ -123,47 +133,40 @@ fn built_in(name: &str) -> Result<Found, Refusal> {
         );
         Refusal::new(Code::NotFound, message)
     })?;
-    Ok(Found { bytes: bytes.to_vec(), stem: name.to_owned(), beside: None, word: name.to_owned() })
+    Ok(Found {
+        bytes: Bytes::from_static(bytes),
+        stem: name.to_owned(),
+        beside: None,
+        word: name.to_owned(),
+    })
 }
 
 fn file(path: &Path, bytes_max: u64) -> Result<Found, Refusal> {
-    let bytes = read_bounded(path, bytes_max)?.ok_or_else(|| {
-        Refusal::new(Code::NotFound, format!("there is no file {}", path.display()))
-    })?;
+    let bytes = regular_file::read(path, bytes_max).map_err(|error| unreadable(path, &error))?;
     let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_owned();
-    let beside = read_bounded(&manifest_beside(path), MANIFEST_BYTES_MAX as u64)?;
-    let beside = beside.map(String::from_utf8).transpose().map_err(|_| {
-        Refusal::new(Code::ManifestInvalid, "the manifest beside the component is not UTF-8")
-    })?;
-    Ok(Found { bytes, stem, beside, word: path.display().to_string() })
+    let beside = read_beside(&path.with_extension("plugin.toml"))?;
+    Ok(Found { bytes: bytes.into(), stem, beside, word: path.display().to_string() })
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Refusal {
+    let code = match error.kind() {
+        ErrorKind::NotFound => Code::NotFound,
+        ErrorKind::FileTooLarge => Code::ComponentTooLarge,
+        _ => Code::UsageError,
+    };
+    Refusal::new(code, format!("{} cannot be read: {error}", path.display()))
 }
 
 /// `ocr.wasm` may have its manifest beside it in `ocr.plugin.toml`.
-fn manifest_beside(path: &Path) -> PathBuf {
-    path.with_extension("plugin.toml")
-}
-
-/// A regular file, whole, when it exists and is not larger than `limit`.
-fn read_bounded(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, Refusal> {
-    let unreadable =
-        || Refusal::new(Code::UsageError, format!("{} cannot be read", path.display()));
-    let metadata = match std::fs::metadata(path) {
-        Ok(metadata) => metadata,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(_) => return Err(unreadable()),
-    };
-    if !metadata.is_file() {
-        let message = format!("{} is not a regular file", path.display());
-        return Err(Refusal::new(Code::UsageError, message));
+fn read_beside(path: &Path) -> Result<Option<Written>, Refusal> {
+    match regular_file::read_text(path, MANIFEST_BYTES_MAX) {
+        Ok(text) => Ok(Some(Written { file: path.display().to_string(), text })),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => {
+            let message = format!("the manifest {} cannot be read: {error}", path.display());
+            Err(Refusal::new(Code::ManifestInvalid, message))
+        }
     }
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(|_| unreadable())?;
-    file.take(limit + 1).read_to_end(&mut bytes).map_err(|_| unreadable())?;
-    if bytes.len() as u64 > limit {
-        let message = format!("{} is larger than {limit} bytes", path.display());
-        return Err(Refusal::new(Code::ComponentTooLarge, message));
-    }
-    Ok(Some(bytes))
 }
 
 /// The file's name as a plugin's name: `My_Tool.wasm` becomes `my-tool`.

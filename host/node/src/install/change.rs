@@ -13,10 +13,7 @@ use meshhost_core::{
 };
 
 use super::{
-    Installer,
-    assemble::version_grants,
-    candidate::{self, Candidate},
-    consent, files, lifecycle,
+    Installer, assemble::version_grants, candidate::Candidate, consent, files, lifecycle,
     review::plugin_view,
 };
 use crate::{
@@ -115,7 +112,7 @@ impl Installer {
         let _changing = self.changing.lock().await;
         let before = self.installed(name)?;
         let source = source.unwrap_or_else(|| Source::BuiltIn(name.to_string()));
-        let candidate = candidate::read(&source, Some(name.clone()), self.component_bytes).await?;
+        let candidate = self.read(&source, Some(name.clone())).await?;
         if candidate.consent == before.record.current.consent {
             let message = format!("{name} is at this very version already");
             return Err(Refusal::new(Code::PluginExists, message));
@@ -127,7 +124,7 @@ impl Installer {
         let grants = self.agreed(&candidate, Some(&before.grants), consent)?;
         let grants = grants.unwrap_or_else(|| before.grants.clone());
         self.readiness.ready_from(&candidate.inspection.digest, &candidate.bytes).await?;
-        files::write_component(&self.folders.components, &candidate)?;
+        files::write_component(&self.folders.components, &candidate).await?;
         let version = candidate.version(&grants);
         if widens(&before, &candidate) && !spoken {
             let mut record = before.record.clone();

@@ -11,12 +11,13 @@ use std::{
 use meshhost_core::{grant::GrantFile, outcome::Refusal};
 
 use super::candidate::Candidate;
-use crate::store::error::StoreError;
+use crate::{blocking, store::error::StoreError};
 
 /// Writes a component's bytes under its digest.
-pub(super) fn write_component(folder: &Path, candidate: &Candidate) -> Result<(), Refusal> {
+pub(super) async fn write_component(folder: &Path, candidate: &Candidate) -> Result<(), Refusal> {
     let name = format!("{}.wasm", candidate.inspection.digest.to_hex());
-    write(folder, &name, &candidate.bytes)
+    let (folder, bytes) = (folder.to_owned(), candidate.bytes.clone());
+    blocking::run(move || write(&folder, &name, &bytes)).await?
 }
 
 /// Writes a plugin's grants.

@@ -1,16 +1,19 @@
 //! Makes an installed component ready to be called: from the cache of compiled code, or by
 //! compiling it again when the cache has nothing that passes its checks.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use meshhost_core::{code::Code, id::Digest, outcome::Refusal};
+use meshhost_core::{code::Code, config::COMPONENT_BYTES_MAX, id::Digest, outcome::Refusal};
 use meshhost_runtime::{
     cache::CodeCache,
     inspect::engine_of,
     load::{Loaded, Runtime},
 };
 
-use crate::{compiler::Compiler, store::error::StoreError};
+use crate::{blocking, compiler::Compiler, regular_file, store::error::StoreError};
 
 /// What it takes to make a component ready.
 #[derive(Debug)]
@@ -38,21 +41,13 @@ impl Readiness {
     /// # Errors
     /// When its bytes are gone or are not what was installed, or it cannot be compiled or linked.
     pub async fn ready(&self, component: &Digest) -> Result<Arc<Loaded>, Refusal> {
-        if let Some(loaded) = self.load(component)? {
+        if let Some(loaded) = self.load(component).await? {
             return Ok(loaded);
         }
         let path = self.components.join(format!("{}.wasm", component.to_hex()));
-        let bytes = tokio::fs::read(path).await.map_err(|_| {
-            Refusal::new(
-                Code::StoreFault,
-                "the installed component cannot be read; install it again",
-            )
-        })?;
-        if Digest::of(&bytes) != *component {
-            let message = "the installed component was changed on disk; install it again";
-            return Err(Refusal::new(Code::StoreFault, message));
-        }
-        self.ready_from(component, &bytes).await
+        let component = *component;
+        let bytes = blocking::run(move || installed(&path, &component)).await??;
+        self.ready_from(&component, &bytes).await
     }
 
     /// The component with these bytes, compiled if need be.
@@ -64,14 +59,14 @@ impl Readiness {
         component: &Digest,
         bytes: &[u8],
     ) -> Result<Arc<Loaded>, Refusal> {
-        if let Some(loaded) = self.load(component)? {
+        if let Some(loaded) = self.load(component).await? {
             return Ok(loaded);
         }
         let code = self.compiler.compile(bytes).await?;
-        self.cache
-            .put(component, engine_of(bytes), &code)
-            .map_err(|error| StoreError::io("write the compiled code")(error).refusal())?;
-        self.load(component)?.ok_or_else(|| {
+        let (cache, digest, engine) = (self.cache.clone(), *component, engine_of(bytes));
+        let put = blocking::run(move || cache.put(&digest, engine, &code)).await?;
+        put.map_err(|error| StoreError::io("write the compiled code")(error).refusal())?;
+        self.load(component).await?.ok_or_else(|| {
             Refusal::new(Code::HostFault, "the compiled code does not pass its own checks")
         })
     }
@@ -86,9 +81,23 @@ impl Readiness {
         self.compiler.compile(&EMPTY).await.map(|_| ())
     }
 
-    fn load(&self, component: &Digest) -> Result<Option<Arc<Loaded>>, Refusal> {
-        self.runtime
-            .load(component, &self.cache)
+    /// From the cache, whose files can be large: all of one is read to check it.
+    async fn load(&self, component: &Digest) -> Result<Option<Arc<Loaded>>, Refusal> {
+        let (runtime, cache) = (Arc::clone(&self.runtime), self.cache.clone());
+        let component = *component;
+        blocking::run(move || runtime.load(&component, &cache))
+            .await?
             .map_err(|error| Refusal::new(error.code, error.message))
     }
+}
+
+/// The bytes of an installed component.
+fn installed(path: &Path, component: &Digest) -> Result<Vec<u8>, Refusal> {
+    let fault = |message| Refusal::new(Code::StoreFault, message);
+    let bytes = regular_file::read(path, COMPONENT_BYTES_MAX as u64)
+        .map_err(|_| fault("the installed component cannot be read; install it again"))?;
+    if Digest::of(&bytes) != *component {
+        return Err(fault("the installed component was changed on disk; install it again"));
+    }
+    Ok(bytes)
 }

@@ -16,7 +16,7 @@ use super::{Node, calls};
 use crate::{
     api::{CallReply, CallRequest, Source},
     entrance::Entrance,
-    install::candidate::{self, Candidate},
+    install::candidate::Candidate,
     registry::{Parts, Plugin, Snapshot},
     store::plugins::PluginRecord,
     sys,
@@ -31,8 +31,7 @@ impl Node {
         capability: Option<String>,
         call: CallRequest,
     ) -> Result<CallReply, Refusal> {
-        let bytes_max = self.config.compile.component_bytes;
-        let candidate = candidate::read(source, None, bytes_max).await?;
+        let candidate = self.installer.read(source, None).await?;
         candidate.check_names(&Snapshot::default())?;
         candidate.check_fits(&self.config.ceiling.limits)?;
         let id = chosen(&candidate, capability.as_deref())?;

@@ -97,8 +97,8 @@ impl Fixture {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
-        let options = Options { data, config: None, access: Access::Command };
-        let node = Node::open(options).await.unwrap();
+        let options = Options { data, config: Config::default(), access: Access::Command };
+        let node = Box::pin(Node::open(options)).await.unwrap();
         let bytes = wat::parse_str(KEEPER).unwrap();
         // The node compiles with its own program, which is not the one that runs this test.
         let store = &node.store;
@@ -115,7 +115,7 @@ impl Fixture {
         let permissions = vec!["call=keeper.bump".to_owned()];
         let consent = Consent { permissions, ..Consent::default() };
         let source = Source::File(file);
-        match fixture.ask(Request::Install { source, name: None, consent }).await {
+        match Box::pin(fixture.ask(Request::Install { source, name: None, consent })).await {
             Reply::Plugin(_) => fixture,
             other => panic!("{other:?}"),
         }

@@ -45,6 +45,8 @@ pub struct Plugin {
     pub places: Arc<Places>,
     /// Its actor, when it is stateful.
     pub state: Option<Arc<State>>,
+    /// Calls of it that run at once.
+    concurrency: u32,
     rules: Vec<CapabilityRules>,
     quarantine: Arc<Mutex<Quarantine>>,
     readiness: Arc<Readiness>,
@@ -70,7 +72,8 @@ pub struct Parts {
     pub suspended: Vec<String>,
     /// How often it trapped.
     pub quarantine: Arc<Mutex<Quarantine>>,
-    /// The places of the version that it replaces; they go on when their numbers stay.
+    /// The places of the version that it replaces: its running calls hold them, so that no change
+    /// lets more calls run than either version allows.
     pub places: Option<Arc<Places>>,
     /// The state of the version that it replaces, when it goes on; see [`Plugin::state_for`].
     pub state: Option<Arc<State>>,
@@ -84,15 +87,11 @@ impl Plugin {
     pub fn new(parts: Parts) -> Arc<Self> {
         let limits = &parts.effective.limits;
         let stateful = parts.manifest.as_ref().is_some_and(|manifest| manifest.stateful);
-        let state = stateful.then(|| parts.state.unwrap_or_else(|| State::new(limits)));
-        let places = match &state {
-            Some(state) => Arc::clone(&state.places),
-            // Running calls hold places: another grant must not double them.
-            None => parts
-                .places
-                .filter(|places| places.are(limits.concurrency, limits.waiting))
-                .unwrap_or_else(|| Arc::new(Places::new(limits.concurrency, limits.waiting))),
-        };
+        // An actor runs one call at a time.
+        let concurrency = if stateful { 1 } else { limits.concurrency };
+        let places =
+            parts.places.unwrap_or_else(|| Arc::new(Places::new(concurrency, limits.waiting)));
+        let state = stateful.then(|| parts.state.unwrap_or_default());
         let written: Vec<String> =
             parts.effective.permissions.iter().map(ToString::to_string).collect();
         let grants_digest = Digest::of(written.join("\n").as_bytes());
@@ -105,12 +104,19 @@ impl Plugin {
             live: parts.live,
             suspended: parts.suspended,
             places,
+            concurrency,
             state,
             rules: parts.rules,
             quarantine: parts.quarantine,
             readiness: parts.readiness,
             ready: OnceCell::new(),
         })
+    }
+
+    /// Makes the places that it has from the version before as many as it allows. Before it serves
+    /// they are as that version left them.
+    pub fn resize_places(&self) {
+        self.places.resize(self.concurrency, self.effective.limits.waiting);
     }
 
     /// Its capabilities, ready for the gates.

@@ -94,7 +94,7 @@ impl DataDirectory {
         for folder in FOLDERS {
             make_private_folder(&path.join(folder), folder)?;
         }
-        remove_if_there(&path.join("admin.sock"))?;
+        remove_if_there(&Self::socket_in(&path))?;
         Ok(Self { path, _lock: lock })
     }
 

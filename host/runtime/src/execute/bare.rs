@@ -32,7 +32,6 @@ impl std::fmt::Debug for Bare<'_> {
 
 impl Runtime {
     /// Prepares a call whose arguments name no blob; `None` when they do not fit the function.
-    /// Only for the benchmarks.
     #[must_use]
     pub fn bare(&self, permit: &Permit, execution: Execution) -> Option<Bare<'_>> {
         let Execution { loaded, grants, blobs, command } = execution;

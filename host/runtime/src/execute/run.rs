@@ -21,6 +21,7 @@ use super::{
     received::{Kept, bound_entries, receive},
 };
 use crate::{
+    aside::{self, is_large_input, is_large_output},
     convert::{
         ConvertedOutput, InputRules, OutputRules, UnknownInput, command_input, command_output,
         lift, lower,
@@ -122,14 +123,15 @@ impl Run {
 
     /// Runs the call in `room`.
     pub(super) async fn perform(self, room: Room) -> Performed {
-        if converts_much(&self.call.limits) {
+        if converts_much(&self.call.limits) || is_large_input(&self.request.invocation.input) {
             return self.perform_aside(room).await;
         }
         self.drive(room).await
     }
 
-    /// The same on a thread that may block, for calls whose values are so large that converting
-    /// them would hold up the executor: wasmtime does it in one piece.
+    /// The same on a thread that may block, for calls whose values are or may be so large that
+    /// converting them would hold up the executor: wasmtime does it in one piece. What the usual
+    /// limits let a function return takes wasmtime 10 ms; our part of that is done aside too.
     async fn perform_aside(self, room: Room) -> Performed {
         // Dropping this future drops `wanted`, which ends the call at its next yield.
         let (wanted, unwanted) = oneshot::channel::<()>();
@@ -256,8 +258,10 @@ impl Run {
         let Limits { output_bytes, list_bytes, .. } = self.call.limits;
         let rules = OutputRules { output_bytes, list_bytes };
         let mut blobs = BlobTable::new(store.as_context_mut(), inputs);
-        let output = lift(results, received, &function.ty, &rules, &mut blobs);
-        let output = output.map_err(Ended::Output)?;
+        let output = aside::convert(is_large_output(results), || {
+            lift(results, received, &function.ty, &rules, &mut blobs)
+        })
+        .map_err(Ended::Output)?;
         let unsaved = blobs.finish();
         if !unsaved.is_empty() {
             let saved = self.deadline.bound(save(&self.call.blobs, unsaved)).await;

@@ -1,5 +1,6 @@
 //! Calls of real components, most of them hostile, through the whole runtime.
 
+mod aside;
 mod concurrent;
 mod limits;
 mod traps;

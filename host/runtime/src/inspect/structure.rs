@@ -4,12 +4,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use meshhost_core::config::COMPONENT_BYTES_MAX;
 use wasmparser::{
     BinaryReader, ComponentExternalKind, CustomSectionReader, Encoding, FuncValidatorAllocations,
     Parser, Payload, ProducersSectionReader, ValidPayload, Validator, WasmFeatures,
 };
 
-use super::{COMPONENT_BYTES_MAX, InspectError, instances::Instances, type_depth};
+use super::{InspectError, instances::Instances, type_depth};
 
 /// Deepest nesting of components and modules.
 const NESTING_MAX: usize = 16;

@@ -1,6 +1,6 @@
 //! Real components, damaged ones, and hostile ones.
 
-use meshhost_core::id::Digest;
+use meshhost_core::{config::COMPONENT_BYTES_MAX, id::Digest};
 use proptest::{prelude::*, test_runner::RngSeed};
 use wasm_encoder::{CustomSection, Encode as _};
 
