@@ -100,7 +100,8 @@ impl JsonError {
     }
 
     fn from_parser(bytes: &[u8], error: &serde_json::Error) -> Self {
-        let (line, column) = (error.line(), error.column());
+        // The parser counts columns from 0 when the text ends with a line break.
+        let (line, column) = (error.line().max(1), error.column().max(1));
         let before: usize = bytes
             .split(|byte| *byte == b'\n')
             .take(line.saturating_sub(1))

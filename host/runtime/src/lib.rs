@@ -19,8 +19,15 @@ pub mod convert;
 pub mod engine;
 pub mod execute;
 mod file_pool;
+// Twice, since the lints know what is for tests by this attribute alone.
+#[cfg(all(fuzzing, not(test)))]
+mod fixture;
 #[cfg(test)]
 mod fixture;
+#[cfg(all(fuzzing, not(test)))]
+pub mod fuzz;
+#[cfg(test)]
+pub mod fuzz;
 mod imports;
 pub mod inspect;
 mod limiter;

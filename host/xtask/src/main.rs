@@ -3,6 +3,7 @@
 mod bench;
 mod demo;
 mod embed;
+mod fuzz;
 mod guests;
 mod install;
 mod say;
@@ -52,6 +53,15 @@ enum Task {
     },
     /// The tests that take long: a thousand kills of a node at work.
     Soak,
+    /// Fuzz one target of tests/fuzz with libFuzzer; without a name, list them.
+    Fuzz {
+        /// Which.
+        #[arg(value_name = "TARGET")]
+        target: Option<String>,
+        /// For how long.
+        #[arg(long, value_name = "NUMBER", default_value_t = 60)]
+        seconds: u32,
+    },
     /// Build the optimised binary, with the first-party components inside, and put it in place.
     Install {
         /// The folder to put it into, instead of cargo's own.
@@ -77,6 +87,7 @@ fn main() -> ExitCode {
         Task::Demo { yes } => demo::run(yes),
         Task::Test { yes } => test::run(yes),
         Task::Soak => test::soak(),
+        Task::Fuzz { target, seconds } => fuzz::run(target.as_deref(), seconds),
         Task::Install { to } => install::run(to),
         Task::Bench { names, json } => bench::run(&names, json),
     };

@@ -20,7 +20,8 @@ pub(crate) fn run(yes: bool) -> anyhow::Result<()> {
 
 fn formatting() -> anyhow::Result<()> {
     cargo(&["fmt", "--all", "--check"], ".")?;
-    GUEST_WORKSPACES.iter().try_for_each(|folder| cargo(&["fmt", "--all", "--check"], folder))
+    let folders = GUEST_WORKSPACES.iter().chain(["tests/fuzz/libfuzzer"].iter());
+    folders.copied().try_for_each(|folder| cargo(&["fmt", "--all", "--check"], folder))
 }
 
 /// With all features: the benchmarks are held to the lints too. The tests are built without them,

@@ -103,3 +103,12 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn places_count_from_one() {
+    for text in ["", "\n", "[1,\n", "[1,\n\n", "\"", "{\"a\":\n"] {
+        let error = parse(text.as_bytes(), Bounds::SMALL).unwrap_err();
+        assert!(error.line >= 1 && error.column >= 1, "{text:?}: {error}");
+        assert!(error.offset <= text.len(), "{text:?}: {error}");
+    }
+}

@@ -1,0 +1,36 @@
+//! Every target holds for its seeds and for mutations of them.
+
+#![expect(
+    clippy::indexing_slicing,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and says how to repeat it"
+)]
+
+#[path = "../drive.rs"]
+mod drive;
+
+/// Mutations of each target.
+const MUTATIONS: usize = 3_000;
+
+macro_rules! targets {
+    ($($name:ident)*) => {
+        $(#[test]
+        fn $name() {
+            let target = fuzz_targets::find(stringify!($name)).expect("a target of this name");
+            drive::drive(stringify!($name), target, MUTATIONS);
+        })*
+
+        #[test]
+        fn every_target_is_driven() {
+            let driven = [$(stringify!($name)),*];
+            assert!(fuzz_targets::TARGETS.iter().all(|(name, _)| driven.contains(name)));
+        }
+    };
+}
+
+targets! {
+    bundle canonical configuration event frame grants inspect json manifest merkle patterns
+    permission profile
+}
