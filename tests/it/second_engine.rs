@@ -39,14 +39,15 @@ fn asynchronous_functions_of_a_rust_component_are_called_and_recorded() {
 
 #[test]
 fn a_task_is_held_by_its_limits() {
-    let home = Home::new();
-    let options = ["--limit", "deadline_ms=100", "--limit", "output_bytes=100"];
-    home.install(&guest("async-tasks"), &options);
-    for (words, code) in [
-        (["call", "async-tasks.nap", "milliseconds=3600000"], Code::LimitDeadline),
-        (["call", "async-tasks.count", "to=1000"], Code::LimitOutput),
+    for (limit, words, code) in [
+        ("deadline_ms=100", ["async-tasks.nap", "milliseconds=3600000"], Code::LimitDeadline),
+        ("output_bytes=100", ["async-tasks.count", "to=1000"], Code::LimitOutput),
     ] {
-        assert_eq!(home.run_json(words).code_name(), code.info().name);
+        let home = Home::new();
+        home.install(&guest("async-tasks"), &["--limit", limit]);
+        let [capability, input] = words;
+        let name = home.run_json(["call", capability, input]).code_name().to_owned();
+        assert_eq!(name, code.info().name);
     }
 }
 

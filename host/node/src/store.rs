@@ -9,10 +9,6 @@ use std::{sync::Arc, time::Duration};
 
 use meshhost_core::{
     config::NodeConfig,
-    evidence::{
-        event::{Salt, Stamp},
-        time::Timestamp,
-    },
     ports::{Clock, Entropy},
 };
 use tokio::task::JoinHandle;
@@ -195,16 +191,5 @@ impl Chores {
             self.evidence.safe(applied, false)?;
         }
         Ok(())
-    }
-}
-
-/// A fresh id, time and salt for one event.
-fn stamp(clock: &dyn Clock, entropy: &dyn Entropy) -> Stamp {
-    let mut salt = [0; 16];
-    entropy.fill(&mut salt);
-    Stamp {
-        event_id: keys::uuid_v7(clock, entropy).to_string(),
-        at: Timestamp::from_micros(clock.now_us()),
-        salt: Salt::new(salt),
     }
 }

@@ -84,8 +84,8 @@ pub fn own_program() -> Option<PathBuf> {
     std::env::current_exe().ok()
 }
 
-/// A fresh UUIDv7.
-fn new_id(clock: &dyn Clock, entropy: &dyn Entropy) -> uuid::Uuid {
+/// A fresh time-ordered id (RFC 9562, UUID version 7).
+pub(crate) fn new_id(clock: &dyn Clock, entropy: &dyn Entropy) -> uuid::Uuid {
     let mut random = [0_u8; 10];
     entropy.fill(&mut random);
     let milliseconds = u64::try_from(clock.now_us() / 1000).unwrap_or(0);

@@ -22,11 +22,11 @@ use super::{
     database::Database,
     error::StoreError,
     heads::Heads,
-    keys::{Keys, uuid_v7},
+    keys::Keys,
     recovery::key_valid_from,
-    stamp,
     writer::{Appended, EvidenceWriter, PurgeError},
 };
+use crate::sys;
 
 mod verify;
 mod why;
@@ -236,9 +236,8 @@ impl Audit {
             .writer
             .purge(correlation, |tombstone| {
                 let fault = |source| StoreError::Fault { operation: "name the purge", source };
-                let act = uuid_v7(clock, entropy).to_string().parse();
-                let act = act.map_err(|error| fault(Box::new(error)))?;
-                let (stamp, facts) = (stamp(clock, entropy), tombstone.facts());
+                let act = sys::new_invocation_id(clock, entropy);
+                let (stamp, facts) = (sys::stamp(clock, entropy), tombstone.facts());
                 let event = EventType::EvidencePurged;
                 lifecycle::event(&self.host_id, act, subject, stamp, event, facts)
                     .map_err(|error| PurgeError::Store(fault(Box::new(error))))

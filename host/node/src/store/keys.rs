@@ -18,12 +18,12 @@ use meshhost_core::{
     id::HostId,
     ports::{Clock, Entropy},
 };
-use uuid::Uuid;
 
 use super::{
     directory::{DataDirectory, check_private, no_follow},
     error::StoreError,
 };
+use crate::sys;
 
 /// Most bytes read of the file with the host id.
 const HOST_ID_BYTES_MAX: usize = 128;
@@ -129,18 +129,10 @@ fn host_id(path: &Path, clock: &dyn Clock, entropy: &dyn Entropy) -> Result<Host
         let text = String::from_utf8(bytes).map_err(|_| StoreError::Damaged { what: NAME })?;
         return text.parse().map_err(|_| StoreError::Damaged { what: NAME });
     }
-    let text = format!("host-{}", uuid_v7(clock, entropy));
+    let text = format!("host-{}", sys::new_id(clock, entropy));
     let host_id = text.parse().map_err(|_| StoreError::Damaged { what: NAME })?;
     write_private(path, text.as_bytes())?;
     Ok(host_id)
-}
-
-/// A new time-ordered id (RFC 9562, version 7).
-pub(super) fn uuid_v7(clock: &dyn Clock, entropy: &dyn Entropy) -> Uuid {
-    let mut random = [0; 10];
-    entropy.fill(&mut random);
-    let millis = u64::try_from(clock.now_us() / 1_000).unwrap_or(0);
-    uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
 }
 
 /// The content of a private file of at most `bytes_max` bytes; `None` when it is not there.

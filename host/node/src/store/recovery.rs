@@ -23,10 +23,10 @@ use serde::Deserialize;
 use super::{
     database::Database,
     error::StoreError,
-    keys::{Keys, uuid_v7},
-    stamp,
+    keys::Keys,
     writer::{AppendError, EvidenceWriter},
 };
+use crate::sys;
 
 /// Calls that are ended in one go.
 const PAGE: i64 = 256;
@@ -44,7 +44,7 @@ pub(super) async fn key_event(
         return Ok(());
     }
     let fault = |source| StoreError::Fault { operation: OPERATION, source };
-    let stamp = stamp(clock, entropy);
+    let stamp = sys::stamp(clock, entropy);
     let (evidence, node, host_id) = (keys.evidence(), keys.node(), keys.host_id());
     let link = KeyLink::sign(&evidence, &node, host_id, stamp.at);
     let facts = Facts::new()
@@ -56,8 +56,7 @@ pub(super) async fn key_event(
         .text("node_signature", link.node_signature);
     let subject =
         Subject { id: format!("host:{host_id}"), kind: "host".to_owned(), verified: true };
-    let act = uuid_v7(clock, entropy).to_string().parse();
-    let act = act.map_err(|error| fault(Box::new(error)))?;
+    let act = sys::new_invocation_id(clock, entropy);
     let draft = lifecycle::event(host_id, act, subject, stamp, EventType::KeyGenerated, facts)
         .map_err(|error| fault(Box::new(error)))?;
     writer.append(vec![draft]).await.map_err(|error| fault(Box::new(error)))?;
@@ -110,7 +109,7 @@ pub(super) async fn end_interrupted(
                 denied: &[],
                 guest_text_bytes: 0,
             };
-            let draft = ended(&Arc::new(context), stamp(clock, entropy), end);
+            let draft = ended(&Arc::new(context), sys::stamp(clock, entropy), end);
             writer.append(vec![draft]).await.map_err(unwritten)?;
             count += 1;
         }

@@ -69,7 +69,7 @@ fn context(store: &Store, invocation: &str, correlation: &str) -> Arc<Context> {
 }
 
 fn now() -> meshhost_core::evidence::event::Stamp {
-    stamp(&SystemClock, &SystemEntropy)
+    sys::stamp(&SystemClock, &SystemEntropy)
 }
 
 fn origin() -> Origin {
