@@ -3,40 +3,42 @@
 #![expect(unsafe_code, reason = "an allocator cannot be written without it")]
 
 use std::{
-    alloc::{GlobalAlloc, Layout, System},
+    alloc::{GlobalAlloc, Layout},
     cell::Cell,
 };
+
+use meshhost::allocator::Allocator;
 
 thread_local! {
     static COUNT: Cell<u64> = const { Cell::new(0) };
 }
 
-/// The system's allocator, counted by thread.
+/// The binary's allocator, counted by thread.
 struct Counting;
 
-// SAFETY: every method hands its arguments on to the system's allocator, which keeps the contract;
+// SAFETY: every method hands its arguments on to the binary's allocator, which keeps the contract;
 // counting neither allocates nor unwinds.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let _ = COUNT.try_with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller's promises are the system's.
-        unsafe { System.alloc(layout) }
+        // SAFETY: the caller's promises are those to it.
+        unsafe { Allocator.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the pointer came from `alloc` or `realloc` above, hence from the system.
-        unsafe { System.dealloc(pointer, layout) }
+        // SAFETY: the pointer came from `alloc` or `realloc` above, hence from the same allocator.
+        unsafe { Allocator.dealloc(pointer, layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         let _ = COUNT.try_with(|count| count.set(count.get() + 1));
         // SAFETY: as above.
-        unsafe { System.realloc(pointer, layout, size) }
+        unsafe { Allocator.realloc(pointer, layout, size) }
     }
 }
 
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static COUNTING: Counting = Counting;
 
 /// Allocations that `work` makes on this thread.
 pub(crate) fn of(work: impl FnOnce()) -> u64 {

@@ -217,7 +217,8 @@ impl Door {
         let cancels = served.rules.read_only && !stateful;
         let unfinished = UnfinishedCall::new(self, &opened, cancels);
         let (executed, _place) = if stateful {
-            (self.execute_stateful(&opened, &permit, &served, command, place).await, None)
+            let stateful = self.execute_stateful(&opened, &permit, &served, command, place);
+            (Box::pin(stateful).await, None)
         } else {
             let executed = self.execute(&permit, &served, command).await;
             self.judge(&opened, plugin, &executed).await;

@@ -5,6 +5,7 @@
 //! process or over the socket of [`admin`]; [`node`] is where the parts meet.
 
 pub mod admin;
+pub mod allocator;
 pub mod api;
 mod blocking;
 pub mod builtin;

@@ -169,13 +169,15 @@ impl Node {
 
     /// Answers one request. Dropping the future cancels a call in progress.
     pub async fn handle(&self, entrance: &Entrance, request: Request) -> Reply {
+        // Calls come often and all else seldom: what is seldom lies in a box of its own, so that
+        // a call need not carry room for it.
         let answer = match &request {
             Request::Call(_) | Request::Run { .. } => self.call(entrance, request).await,
             _ if !entrance.administers() => {
                 Err(Refusal::new(Code::NotAllowed, "this caller may call, and nothing else"))
             }
-            Request::PutBlob { .. } | Request::GetBlob { .. } => self.blob(request).await,
-            _ => self.administer(entrance, request).await,
+            Request::PutBlob { .. } | Request::GetBlob { .. } => Box::pin(self.blob(request)).await,
+            _ => Box::pin(self.administer(entrance, request)).await,
         };
         answer.unwrap_or_else(Reply::Error)
     }
@@ -186,7 +188,7 @@ impl Node {
                 calls::call(&self.door, &self.store.blobs, entrance, call).await?
             }
             Request::Run { source, capability, call } => {
-                self.run(entrance, &source, capability, call).await?
+                Box::pin(self.run(entrance, &source, capability, call)).await?
             }
             _ => return Err(misrouted()),
         };

@@ -74,6 +74,7 @@ pub struct Sealed {
 pub struct Scratch {
     unhashed: Unhashed,
     bound: String,
+    salt: String,
     payload: String,
     stable: String,
 }
@@ -83,7 +84,7 @@ pub struct Scratch {
 /// # Errors
 /// [`SealError`] when the event is too large or the sequence beyond 2^53 - 1.
 pub fn seal(
-    draft: Draft,
+    draft: &Draft,
     sequence: u64,
     prev_hash: Option<Hash>,
     scratch: &mut Scratch,
@@ -91,14 +92,14 @@ pub fn seal(
     if sequence > INTEGER_MAX {
         return Err(SealError::SequenceSpent);
     }
-    let Scratch { unhashed, bound, payload, stable } = scratch;
-    for buffer in [&mut *bound, &mut *payload, &mut *stable] {
+    let Scratch { unhashed, bound, salt, payload, stable } = scratch;
+    for buffer in [&mut *bound, &mut *salt, &mut *payload, &mut *stable] {
         buffer.clear();
     }
-    unhashed.fill(&draft, sequence);
+    unhashed.fill(draft, sequence);
     unhashed.fragments().write_bound(bound);
-    let facts = draft.facts.text("salt", draft.stamp.salt.to_string());
-    facts.write_with(("bound", bound), payload);
+    write_text(&draft.stamp.salt.to_string(), salt);
+    draft.facts.write_with([("bound", bound), ("salt", salt)], payload);
 
     let context = &draft.context;
     let commitment = Hash::of(payload.as_bytes());
@@ -129,7 +130,7 @@ pub fn seal(
         capability_id: context.capability_id.clone(),
         correlation_id: context.correlation.correlation_id.clone(),
         outcome: draft.outcome,
-        event_id: draft.stamp.event_id,
+        event_id: draft.stamp.event_id.clone(),
         timestamp,
         prev_hash,
         content_hash,
@@ -324,7 +325,7 @@ impl Group {
     ///
     /// # Errors
     /// [`SealError`]; the group is then as it was.
-    pub fn seal(&mut self, draft: Draft, stored: Option<Hash>) -> Result<&Sealed, SealError> {
+    pub fn seal(&mut self, draft: &Draft, stored: Option<Hash>) -> Result<&Sealed, SealError> {
         let sequence = self.tree.size() + 1;
         let correlation_id = draft.context.correlation.correlation_id.clone();
         let prev = self.heads.get(&correlation_id).map(|head| head.hash).or(stored);
@@ -342,6 +343,12 @@ impl Group {
     #[must_use]
     pub fn events(&self) -> &[Sealed] {
         &self.events
+    }
+
+    /// Takes the sealed events out, to make rows of them.
+    #[must_use]
+    pub fn take_events(&mut self) -> Vec<Sealed> {
+        std::mem::take(&mut self.events)
     }
 
     /// The subtrees that this group completes: one row each.

@@ -112,22 +112,27 @@ impl Facts {
         self
     }
 
-    /// Appends the canonical object, with `extra` (canonical text) among the members under its
-    /// own key, which replaces a fact of that name.
-    pub(super) fn write_with(&self, extra: (&'static str, &str), out: &mut String) {
-        let before = self.0.partition_point(|(key, _)| *key < extra.0);
-        let (first, second) = self.0.split_at(before);
-        out.push('{');
-        for (key, fact) in first {
+    /// Appends the canonical object, with `extras` (canonical texts, in the order of their keys)
+    /// among the members, each under its own key, which replaces a fact of that name.
+    pub(super) fn write_with(&self, extras: [(&'static str, &str); 2], out: &mut String) {
+        let mut facts = self.0.iter().peekable();
+        let mut separator = "{";
+        let mut member = |key: &str, out: &mut String| {
+            out.push_str(separator);
+            separator = ", ";
             write_key(key, out);
-            fact.write(out);
-            out.push_str(", ");
+        };
+        for (name, text) in extras {
+            while let Some((key, fact)) = facts.next_if(|(key, _)| *key < name) {
+                member(key, out);
+                fact.write(out);
+            }
+            facts.next_if(|(key, _)| *key == name);
+            member(name, out);
+            out.push_str(text);
         }
-        write_key(extra.0, out);
-        out.push_str(extra.1);
-        for (key, fact) in second.iter().filter(|(key, _)| *key != extra.0) {
-            out.push_str(", ");
-            write_key(key, out);
+        for (key, fact) in facts {
+            member(key, out);
             fact.write(out);
         }
         out.push('}');
@@ -212,16 +217,16 @@ mod tests {
     }
 
     #[test]
-    fn an_extra_member_takes_its_place_in_the_order() {
+    fn extra_members_take_their_places_in_the_order() {
         for (keys, expected) in [
-            (vec![], r#"{"m": 0}"#),
-            (vec!["a", "z"], r#"{"a": 1, "m": 0, "z": 1}"#),
-            (vec!["z"], r#"{"m": 0, "z": 1}"#),
-            (vec!["a", "m"], r#"{"a": 1, "m": 0}"#),
+            (vec![], r#"{"m": 0, "q": 2}"#),
+            (vec!["a", "z"], r#"{"a": 1, "m": 0, "q": 2, "z": 1}"#),
+            (vec!["o"], r#"{"m": 0, "o": 1, "q": 2}"#),
+            (vec!["a", "m", "q"], r#"{"a": 1, "m": 0, "q": 2}"#),
         ] {
             let facts = keys.into_iter().fold(Facts::new(), |facts, key| facts.count(key, 1));
             let mut out = String::new();
-            facts.write_with(("m", "0"), &mut out);
+            facts.write_with([("m", "0"), ("q", "2")], &mut out);
             assert_eq!(out, expected);
         }
     }

@@ -210,7 +210,7 @@ impl Store {
                 let correlation = draft.context.correlation.correlation_id.as_str();
                 let stored = store.heads.get(correlation).map(|head| head.hash.parse().unwrap());
                 let owner = draft.context.subject.id.clone();
-                let sealed = group.seal(draft, stored).unwrap();
+                let sealed = group.seal(&draft, stored).unwrap();
                 store.moved(sealed, owner);
             }
             let completed = group.nodes().chunk_by(|_, (next, _)| next.level > 0);

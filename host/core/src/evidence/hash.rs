@@ -2,8 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
+use ring::digest::{Context, SHA256, digest};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 /// The text is not a SHA-256 value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -19,17 +19,26 @@ impl Hash {
     /// The hash of `bytes`.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
-        Self(Sha256::digest(bytes).into())
+        Self::from_digest(&digest(&SHA256, bytes))
     }
 
     /// The hash of the parts one after the other.
     #[must_use]
     pub fn of_parts(parts: &[&[u8]]) -> Self {
-        let mut hasher = Sha256::new();
+        let mut hasher = Hasher::default();
         for part in parts {
             hasher.update(part);
         }
-        Self(hasher.finalize().into())
+        hasher.finish()
+    }
+
+    fn from_digest(digest: &ring::digest::Digest) -> Self {
+        let mut bytes = [0; 32];
+        // SHA-256 gives 32 bytes, so all of them are set.
+        for (byte, hashed) in bytes.iter_mut().zip(digest.as_ref()) {
+            *byte = *hashed;
+        }
+        Self(bytes)
     }
 
     /// The hash with these 32 bytes.
@@ -50,6 +59,34 @@ impl Hash {
         let mut digits = [0_u8; 64];
         write_hex(&self.0, &mut digits);
         Hex(digits)
+    }
+}
+
+/// A hash over parts that come one after the other.
+#[derive(Clone)]
+pub(super) struct Hasher(Context);
+
+impl Hasher {
+    /// Appends bytes.
+    pub(super) fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The hash of everything that was appended.
+    pub(super) fn finish(self) -> Hash {
+        Hash::from_digest(&self.0.finish())
+    }
+}
+
+impl Default for Hasher {
+    fn default() -> Self {
+        Self(Context::new(&SHA256))
+    }
+}
+
+impl fmt::Debug for Hasher {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Hasher").finish_non_exhaustive()
     }
 }
 

@@ -3,9 +3,12 @@
 //! tombstone is chained, and signed with the next head like every event.
 
 use serde::Deserialize;
-use sha2::{Digest as _, Sha256};
 
-use super::{fact::Facts, hash::Hash, merkle::leaf_of};
+use super::{
+    fact::Facts,
+    hash::{Hash, Hasher},
+    merkle::leaf_of,
+};
 
 /// What a tombstone says of the correlation that it stands for.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -69,7 +72,7 @@ pub(super) struct Purged {
     first_sequence: u64,
     pub(super) last_sequence: u64,
     last_leaf: Option<Hash>,
-    lines: Sha256,
+    lines: Hasher,
     /// The last sequence that a tombstone covers.
     pub(super) covered: u64,
 }
@@ -82,7 +85,7 @@ impl Purged {
         self.events += 1;
         self.last_sequence = sequence;
         self.last_leaf = Some(leaf);
-        self.lines.update(format!("{sequence} {leaf}\n"));
+        self.lines.update(format!("{sequence} {leaf}\n").as_bytes());
     }
 
     /// How many events are gone.
@@ -91,7 +94,7 @@ impl Purged {
     }
 
     fn leaves(&self) -> Hash {
-        Hash::from_bytes(self.lines.clone().finalize().into())
+        self.lines.clone().finish()
     }
 
     /// Whether `tombstone` says exactly this.

@@ -92,7 +92,7 @@ mod tests {
                 guest_text_bytes: 0,
             };
             let mut group = Sealer::default().group();
-            let sealed = group.seal(ended(&read, stamp(1), end), None).unwrap();
+            let sealed = group.seal(&ended(&read, stamp(1), end), None).unwrap();
             let (before, after): (serde_json::Value, serde_json::Value) = (
                 serde_json::from_str(&event.json).unwrap(),
                 serde_json::from_str(&sealed.json).unwrap(),

@@ -2,9 +2,9 @@
 //!
 //! Feed [`Verifier::event`] with every row in the order of sequence and [`Verifier::head`] with the
 //! stored head of every correlation, then ask [`Verifier::finish`]. Memory is bounded by the number
-//! of correlations and signed heads. For each row the record is parsed once, written again and
-//! compared byte by byte, both hashes are computed anew, and every derived column and stored
-//! subtree is compared.
+//! of correlations and signed heads. For each row the record is held against its one spelling, byte
+//! by byte, both hashes are computed anew, and every derived column and stored subtree is compared.
+//! A row that is not sound is looked at a second time, slowly, to say what is wrong with it.
 //!
 //! Who opened a correlation and how many calls were started in it stands in its events alone. When
 //! they are purged, the stored owner cannot be compared any more, and the stored number only with
@@ -24,11 +24,12 @@ use crate::{code::Code, id::HostId};
 
 pub use chains::StoredHead;
 use chains::{Chains, Link};
+use row::Buffers;
 pub use row::Row;
-use row::{Buffers, Stored};
 
 mod chains;
 mod row;
+mod single_pass;
 
 /// What no check on the machine itself can show, in plain words, to be printed with every report.
 pub const OUTSIDE_ONLY: &str = "whoever controls this machine and its evidence key can rewrite the \
@@ -245,22 +246,20 @@ impl Verifier {
 
     /// Checks an event that is there; its leaf.
     fn written(&mut self, row: &Row<'_>, json: &str) -> Result<Hash, Wrong> {
-        let stored: Stored<'_> = serde_json::from_str(json).map_err(|_| Wrong::Unreadable)?;
-        if let Some(column) = stored.differing_column(row) {
-            return Err(Wrong::Column(column));
-        }
-        if stored.host_id != self.host_id.as_str() {
-            return Err(Wrong::Host);
-        }
-        let hash = stored.check(row, json, &mut self.buffers)?;
+        let host_id = self.host_id.as_str();
+        let sound = match single_pass::check(row, json, host_id, &mut self.buffers) {
+            Some(sound) => sound,
+            None => row::check(row, json, host_id, &mut self.buffers)?,
+        };
+        let hash = sound.hash;
         let link = Link {
             head: Head { sequence: row.sequence, hash },
-            prev_hash: stored.prev_hash()?,
+            prev_hash: sound.prev_hash,
             starts: row.event_type == EventType::ExecutionStarted.as_str(),
         };
-        self.chains.event(row.correlation_id, link, || stored.subject_id())?;
+        self.chains.event(row.correlation_id, link, || row::subject_id(sound.subject))?;
         if row.event_type == EventType::EvidencePurged.as_str() {
-            self.tombstone(stored.payload.get())?;
+            self.tombstone(sound.payload)?;
         }
         self.events += 1;
         Ok(leaf_of(row.correlation_id, &hash))

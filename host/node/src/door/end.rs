@@ -1,20 +1,20 @@
 //! The end of a call that ran: what its evidence says, also when nobody waits for it any more.
 
+use std::sync::{Arc, Weak};
+
 use meshhost_core::{
     code::Code,
     evidence::{
         call::{Commitment, End, ended},
         canonical,
-        event::{Draft, Reason},
+        event::{Context, Draft, Reason},
     },
     limits::Usage,
     outcome::{Outcome, OutcomeKind, Refusal},
 };
 use meshhost_runtime::execute::Executed;
-use tokio_util::task::TaskTracker;
 
 use super::{Door, Opened};
-use crate::store::writer::EvidenceWriter;
 
 /// A started call whose end is not written yet. Dropping it (the caller went away, the future
 /// was dropped) writes that end from a task of its own.
@@ -25,9 +25,9 @@ pub(crate) struct UnfinishedCall {
 
 #[derive(Debug)]
 struct Waiting {
-    draft: Draft,
-    evidence: EvidenceWriter,
-    tasks: TaskTracker,
+    door: Weak<Door>,
+    context: Arc<Context>,
+    cancels: bool,
 }
 
 impl UnfinishedCall {
@@ -36,8 +36,36 @@ impl UnfinishedCall {
     /// `cancels` says that a caller who goes away ends the call without a trace: it changes nothing,
     /// and its guest ends with it.
     pub(crate) fn new(door: &Door, opened: &Opened, cancels: bool) -> Self {
+        let (door, context) = (Weak::clone(&door.this), Arc::clone(&opened.context));
+        Self { waiting: Some(Waiting { door, context, cancels }) }
+    }
+
+    /// The guest ended by itself; its end is written by the caller.
+    pub(crate) fn finished(mut self) {
+        self.waiting = None;
+    }
+}
+
+impl Drop for UnfinishedCall {
+    fn drop(&mut self) {
+        let Some(waiting) = self.waiting.take() else { return };
+        // A call runs inside of a method of its door, so the door is there.
+        let Some(door) = waiting.door.upgrade() else { return };
+        let draft = waiting.draft(&door);
+        let evidence = door.evidence.clone();
+        door.unfinished.spawn(async move {
+            if evidence.append(vec![draft]).await.is_err() {
+                tracing::error!("the end of a cancelled call could not be written");
+            }
+        });
+    }
+}
+
+impl Waiting {
+    /// What is written of a call whose guest said nothing any more.
+    fn draft(&self, door: &Door) -> Draft {
         // Without a word from the guest it is unknown how far a writing call came.
-        let (outcome, code) = if cancels {
+        let (outcome, code) = if self.cancels {
             (OutcomeKind::Failure, Code::Cancelled)
         } else {
             (OutcomeKind::Indeterminate, Code::Indeterminate)
@@ -51,27 +79,7 @@ impl UnfinishedCall {
             denied: &[],
             guest_text_bytes: 0,
         };
-        let draft = ended(&opened.context, door.stamp(), end);
-        let waiting =
-            Waiting { draft, evidence: door.evidence.clone(), tasks: door.unfinished.clone() };
-        Self { waiting: Some(waiting) }
-    }
-
-    /// The guest ended by itself; its end is written by the caller.
-    pub(crate) fn finished(mut self) {
-        self.waiting = None;
-    }
-}
-
-impl Drop for UnfinishedCall {
-    fn drop(&mut self) {
-        if let Some(Waiting { draft, evidence, tasks }) = self.waiting.take() {
-            tasks.spawn(async move {
-                if evidence.append(vec![draft]).await.is_err() {
-                    tracing::error!("the end of a cancelled call could not be written");
-                }
-            });
-        }
+        ended(&self.context, door.stamp(), end)
     }
 }
 

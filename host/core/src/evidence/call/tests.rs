@@ -56,7 +56,7 @@ fn each_outcome_has_its_event() {
     for (outcome, event_type, word) in table {
         let draft = ended(&context("call", "work"), stamp(1), end(outcome, &[]));
         let mut group = Sealer::default().group();
-        let sealed = group.seal(draft, None).unwrap();
+        let sealed = group.seal(&draft, None).unwrap();
         let json: serde_json::Value = serde_json::from_str(&sealed.json).unwrap();
         assert_eq!(json["event_type"], event_type);
         assert_eq!(json["outcome"], word);
@@ -89,7 +89,7 @@ fn words_of_the_guest_and_its_targets_do_not_enter() {
     let many = vec![access; 100];
     let draft = ended(&context("call", "work"), stamp(1), end(OutcomeKind::Failure, &many));
     let mut group = Sealer::default().group();
-    let json = &group.seal(draft, None).unwrap().json;
+    let json = &group.seal(&draft, None).unwrap().json;
     assert!(!json.contains(secret));
     let event: serde_json::Value = serde_json::from_str(json).unwrap();
     let payload = &event["payload"];

@@ -68,7 +68,7 @@ fn a_dropped_group_leaves_no_trace_and_its_sequences_are_given_again() {
     let mut sealer = Sealer::default();
     let mut group = sealer.group();
     for draft in call(1, "work") {
-        group.seal(draft, None).unwrap();
+        group.seal(&draft, None).unwrap();
     }
     let first = group.events()[0].clone();
     drop(group);
@@ -76,7 +76,7 @@ fn a_dropped_group_leaves_no_trace_and_its_sequences_are_given_again() {
 
     let (mut again, late) = (sealer.group(), sealer.group());
     let draft = call(1, "work").remove(0);
-    assert_eq!(again.seal(draft, None).unwrap(), &first);
+    assert_eq!(again.seal(&draft, None).unwrap(), &first);
     assert!(sealer.commit(again));
     assert_eq!(sealer.sequence(), 1);
     // A group of before that commit would give the same sequences twice.
@@ -103,7 +103,7 @@ fn a_group_resumes_from_stored_subtrees_and_heads() {
         let mut group = sealer.group();
         let id = draft.context.correlation.correlation_id.clone();
         assert_eq!(group.head(&id), None);
-        group.seal(draft, heads.get(&id).copied()).unwrap();
+        group.seal(&draft, heads.get(&id).copied()).unwrap();
         heads.insert(id.clone(), group.head(&id).unwrap().hash);
         nodes.extend(group.nodes().iter().copied());
         assert!(sealer.commit(group));
@@ -126,7 +126,7 @@ fn an_event_that_is_too_large_or_beyond_the_last_sequence_is_refused() {
     let context = context("call", "work");
     let large = Draft::new(&context, stamp(1), EventType::ConfigurationChanged, facts);
     let mut group = Sealer::default().group();
-    assert_eq!(group.seal(large, None).unwrap_err(), SealError::TooLarge);
+    assert_eq!(group.seal(&large, None).unwrap_err(), SealError::TooLarge);
     assert!(group.events().is_empty() && group.nodes().is_empty());
     let small = Draft::new(&context, stamp(1), EventType::ConfigurationChanged, Facts::new());
     let spent = seal(small, INTEGER_MAX + 1, None, &mut Scratch::default());

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::Wrong;
+use super::{Wrong, single_pass::Sound};
 use crate::evidence::{
     canonical::write_u64,
     chain::{HASH_SCHEME, Stable, write_event},
@@ -38,10 +38,18 @@ pub(super) struct Buffers {
     text: String,
 }
 
+impl Buffers {
+    /// An empty text.
+    pub(super) fn text(&mut self) -> &mut String {
+        self.text.clear();
+        &mut self.text
+    }
+}
+
 /// A stored event, borrowed from its text. What is only compared stays unparsed.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Stored<'a> {
+struct Stored<'a> {
     #[serde(borrow)]
     assurance: &'a RawValue,
     capability_id: &'a str,
@@ -55,11 +63,11 @@ pub(super) struct Stored<'a> {
     event_type: &'a str,
     hash_scheme: &'a str,
     #[serde(borrow)]
-    pub(super) host_id: Cow<'a, str>,
+    host_id: Cow<'a, str>,
     #[serde(borrow)]
     invocation_id: Cow<'a, str>,
     outcome: Option<&'a str>,
-    pub(super) payload: &'a RawValue,
+    payload: &'a RawValue,
     payload_commitment: &'a str,
     prev_hash: Option<&'a str>,
     redacted: bool,
@@ -68,8 +76,41 @@ pub(super) struct Stored<'a> {
     timestamp: &'a str,
 }
 
+/// Checks a row against itself, its hashes and the host that wrote it, and says what is wrong.
+pub(super) fn check<'a>(
+    row: &Row<'_>,
+    json: &'a str,
+    host_id: &str,
+    buffers: &mut Buffers,
+) -> Result<Sound<'a>, Wrong> {
+    let stored: Stored<'a> = serde_json::from_str(json).map_err(|_| Wrong::Unreadable)?;
+    if let Some(column) = stored.differing_column(row) {
+        return Err(Wrong::Column(column));
+    }
+    if stored.host_id != host_id {
+        return Err(Wrong::Host);
+    }
+    Ok(Sound {
+        hash: stored.check(row, json, buffers)?,
+        prev_hash: stored.prev_hash()?,
+        subject: stored.subject.get(),
+        payload: stored.payload.get(),
+    })
+}
+
+/// The id of who calls, in the object that names the caller.
+pub(super) fn subject_id(object: &str) -> Result<Cow<'_, str>, Wrong> {
+    #[derive(Deserialize)]
+    struct Subject<'a> {
+        #[serde(borrow)]
+        id: Cow<'a, str>,
+    }
+    let subject: Subject<'_> = serde_json::from_str(object).map_err(|_| Wrong::Unreadable)?;
+    Ok(subject.id)
+}
+
 impl Stored<'_> {
-    pub(super) fn differing_column(&self, row: &Row<'_>) -> Option<&'static str> {
+    fn differing_column(&self, row: &Row<'_>) -> Option<&'static str> {
         let columns = [
             ("sequence", self.sequence == row.sequence),
             ("event_type", self.event_type == row.event_type),
@@ -81,12 +122,7 @@ impl Stored<'_> {
     }
 
     /// Checks the text against itself and its hashes; the content hash when all of it fits.
-    pub(super) fn check(
-        &self,
-        row: &Row<'_>,
-        json: &str,
-        buffers: &mut Buffers,
-    ) -> Result<Hash, Wrong> {
+    fn check(&self, row: &Row<'_>, json: &str, buffers: &mut Buffers) -> Result<Hash, Wrong> {
         let Buffers { sequence, bound, text } = buffers;
         for buffer in [&mut *sequence, &mut *bound, &mut *text] {
             buffer.clear();
@@ -140,20 +176,8 @@ impl Stored<'_> {
     }
 
     /// The hash of the event before it in its correlation.
-    pub(super) fn prev_hash(&self) -> Result<Option<Hash>, Wrong> {
+    fn prev_hash(&self) -> Result<Option<Hash>, Wrong> {
         self.prev_hash.map(str::parse).transpose().map_err(|_| Wrong::Spelling)
-    }
-
-    /// Who calls.
-    pub(super) fn subject_id(&self) -> Result<Cow<'_, str>, Wrong> {
-        #[derive(Deserialize)]
-        struct Subject<'a> {
-            #[serde(borrow)]
-            id: Cow<'a, str>,
-        }
-        let subject: Subject<'_> =
-            serde_json::from_str(self.subject.get()).map_err(|_| Wrong::Unreadable)?;
-        Ok(subject.id)
     }
 
     fn correlation_id(&self) -> Result<Cow<'_, str>, Wrong> {

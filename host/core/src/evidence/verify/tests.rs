@@ -135,7 +135,7 @@ fn an_event_that_begins_its_chain_anew_is_found() {
     store.signed.clear();
     for draft in call(1, "work") {
         let mut group = sealer.group();
-        group.seal(draft, None).unwrap();
+        group.seal(&draft, None).unwrap();
         let subtrees = group.nodes().iter().flat_map(|(_, hash)| *hash.as_bytes()).collect();
         store.rows.push(OwnedRow::of(&group.events()[0], subtrees));
         assert!(sealer.commit(group));

@@ -43,6 +43,8 @@ pub(super) struct Sealing {
     /// The sequence of each start.
     starts: Vec<(InvocationId, u64)>,
     ended: Vec<InvocationId>,
+    /// Id and sequence of each event, for those who wait.
+    written: Vec<(String, u64)>,
 }
 
 /// Why a request is not in the group.
@@ -104,6 +106,7 @@ impl Sealing {
             started: Running::new(),
             starts: Vec::new(),
             ended: Vec::new(),
+            written: Vec::new(),
         })
     }
 
@@ -121,7 +124,7 @@ impl Sealing {
         }
         for (index, draft) in request.drafts.iter().enumerate() {
             let before = self.touch(memory, known, draft).before;
-            let sealed = self.group.seal(draft.clone(), before).map_err(|error| match index {
+            let sealed = self.group.seal(draft, before).map_err(|error| match index {
                 0 => Refused::Whole(AppendError::Seal(error)),
                 _ => Refused::Part(AppendError::Seal(error)),
             })?;
@@ -211,11 +214,13 @@ impl Sealing {
     }
 
     /// What has to be written for the group.
-    fn rows(&self, requests: &[Request]) -> Rows {
+    fn rows(&mut self, requests: &[Request]) -> Rows {
         let mut rows = Rows::default();
+        let events = self.group.take_events();
         // Each event's own leaf comes first among the subtrees that it completes.
         let completed = self.group.nodes().chunk_by(|_, (next, _)| next.level > 0);
-        for (event, completed) in self.group.events().iter().zip(completed) {
+        for (event, completed) in events.into_iter().zip(completed) {
+            self.written.push((event.event_id.clone(), event.sequence));
             rows.event(event, completed);
         }
         for (id, head) in self.group.heads() {
@@ -245,9 +250,8 @@ impl Sealing {
     }
 
     /// Takes the committed group into memory and answers those who wait.
-    pub(super) fn accept(self, shared: &Shared, requests: Vec<Request>) {
-        let mut written =
-            self.group.events().iter().map(|event| (event.event_id.clone(), event.sequence));
+    pub(super) fn accept(mut self, shared: &Shared, requests: Vec<Request>) {
+        let mut written = mem::take(&mut self.written).into_iter();
         let answers: Vec<Appended> = requests
             .iter()
             .map(|request| {

@@ -71,7 +71,7 @@ pub(super) struct ResultRow {
 
 impl Rows {
     /// An event with the subtrees that its leaf completes.
-    pub(super) fn event(&mut self, event: &Sealed, completed: &[(Node, Hash)]) {
+    pub(super) fn event(&mut self, event: Sealed, completed: &[(Node, Hash)]) {
         self.events.push(EventRow {
             sequence: event.sequence,
             correlation_id: event.correlation_id.as_str().to_owned(),
@@ -79,7 +79,7 @@ impl Rows {
             event_type: event.event_type.as_str().to_owned(),
             capability_id: event.capability_id.as_str().to_owned(),
             content_hash: *event.content_hash.as_bytes(),
-            json: event.json.clone(),
+            json: event.json,
             subtrees: completed.iter().flat_map(|(_, hash)| *hash.as_bytes()).collect(),
         });
     }

@@ -1,0 +1,6 @@
+//! The allocator of the binary. A call makes several hundred small pieces of memory on whichever
+//! thread it runs and gives them back on another: the C library's allocator spent an eighth of a
+//! call's time on that.
+
+/// What the binary, and whatever measures it, allocates with.
+pub use mimalloc::MiMalloc as Allocator;
