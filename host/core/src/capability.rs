@@ -5,6 +5,11 @@ use serde_json::Value;
 
 use crate::id::CapabilityId;
 
+/// The interfaces of the shipped contracts, as package and interface: their functions have two
+/// ids, `git.repository.log` and the short `git.log`, fixed here and nowhere else. An interface
+/// stands here only when it is the one of its package with functions.
+pub const CONTRACTS: &[(&str, &str)] = &[("filesystem", "files"), ("git", "repository")];
+
 /// How much harm a wrong call can do.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,

@@ -135,8 +135,9 @@ proptest! {
     #[test]
     fn the_order_of_rules_does_not_matter(
         written in proptest::collection::vec(
-            "(a\\.b|a\\.c|a\\.\\*|\\*)( x-y=(1|2|\\*\\*|1\\*))?( z=(true|1))?", 0..6),
-        capability in "a\\.[bc]",
+            "(git\\.b|git\\.repository\\.c|git\\.\\*|\\*)( x-y=(1|2|\\*\\*|1\\*))?( z=(true|1))?",
+            0..6),
+        capability in "git\\.(repository\\.)?[bc]",
         values in proptest::collection::vec("1|2|12|true", 3),
         present in any::<[bool; 3]>(),
     ) {

@@ -190,6 +190,7 @@ fn scope_narrows_along_the_chain() {
     };
     assert!(matches!(through(vec![vec![rule("git.*")]]), Decision::Permit(_)));
     assert!(matches!(through(vec![vec![rule("x"), rule("git.log")]]), Decision::Permit(_)));
+    assert!(matches!(through(vec![vec![rule("git.repository.log")]]), Decision::Permit(_)));
     let blocked = (Gate::Policy, Code::PolicyBlocked);
     assert_eq!(denied(through(vec![vec![rule("git.*")], vec![rule("x.*")]])), blocked);
     assert_eq!(denied(through(vec![Vec::new()])), blocked);

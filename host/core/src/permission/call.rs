@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{folder, glob, glob::Glob};
+use crate::capability::CONTRACTS;
 
 /// Most arguments that one rule can fix.
 pub const ARGUMENTS_MAX: usize = 8;
@@ -63,6 +64,7 @@ pub struct CallRules(Vec<Group>);
 /// Rules for one capability that fix the same arguments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Group {
+    /// In the longer spelling, where it has two.
     capability: String,
     /// Nothing in the capability stands for anything but itself.
     plain: bool,
@@ -78,16 +80,17 @@ impl CallRules {
         let mut groups: Vec<Group> = Vec::new();
         for rule in rules {
             let CallRule { capability, arguments } = rule;
+            let capability = Spelling::of(capability).to_string();
             let globs = arguments.iter().map(|(_, glob)| Glob::new(glob)).collect();
             let names = || arguments.iter().map(|(name, _)| name);
             let same = |group: &&mut Group| {
-                group.capability == *capability && group.names.iter().eq(names())
+                group.capability == capability && group.names.iter().eq(names())
             };
             match groups.iter_mut().find(same) {
                 Some(group) => group.rules.push(globs),
                 None => groups.push(Group {
-                    capability: capability.clone(),
                     plain: !capability.contains(['*', '-']),
+                    capability,
                     names: names().cloned().collect(),
                     rules: vec![globs],
                 }),
@@ -98,20 +101,22 @@ impl CallRules {
 
     /// Whether one of the rules allows the call. Every argument that a rule fixes must be present,
     /// as a text or a boolean that the glob matches; a parameter given twice, with `-` and with `_`,
-    /// must match both times. `capability` is the resolved id. Allocates nothing.
+    /// must match both times. `capability` is the resolved id, or the other spelling of it.
+    /// Allocates nothing.
     #[must_use]
     pub fn allow(&self, capability: &str, input: &Value) -> bool {
+        let capability = Spelling::of(capability);
         self.0.iter().any(|group| group.covers(capability) && group.allows(input))
     }
 }
 
 impl Group {
-    fn covers(&self, capability: &str) -> bool {
+    fn covers(&self, capability: Spelling<'_>) -> bool {
         // Most rules are for other capabilities.
         if self.plain {
-            return self.capability == capability;
+            return capability.is(&self.capability);
         }
-        covers_id(&self.capability, capability)
+        covers(&self.capability, capability)
     }
 
     fn allows(&self, input: &Value) -> bool {
@@ -128,20 +133,58 @@ impl Group {
 }
 
 /// Whether a capability pattern covers an id or another pattern. The rule's `-` may stand for the
-/// id's `_`, because ids that come from WIT are resolved to `_`.
+/// id's `_`, because ids that come from WIT are resolved to `_`; and both spellings of a shipped
+/// contract's function, with the interface and without, are one.
 pub(crate) fn covers_id(pattern: &str, id: &str) -> bool {
-    let Some(prefix) = pattern.strip_suffix('*') else { return folds_to(pattern, id) };
-    let (own, other) = (prefix.as_bytes(), id.as_bytes());
-    other.get(..other.len().min(own.len())).is_some_and(|start| folds_to_bytes(own, start))
+    covers(pattern, Spelling::of(id))
 }
 
-fn folds_to(pattern: &str, id: &str) -> bool {
-    folds_to_bytes(pattern.as_bytes(), id.as_bytes())
+fn covers(pattern: &str, id: Spelling<'_>) -> bool {
+    let prefix = pattern.strip_suffix('*');
+    let own = Spelling::of(prefix.unwrap_or(pattern));
+    let fits =
+        if prefix.is_some() { own.length() <= id.length() } else { own.length() == id.length() };
+    let same = |(own, other): (u8, u8)| own == other || (own == b'-' && other == b'_');
+    fits && own.bytes().zip(id.bytes()).all(same)
 }
 
-fn folds_to_bytes(pattern: &[u8], id: &[u8]) -> bool {
-    let same = |(own, other): (&u8, &u8)| own == other || (*own == b'-' && *other == b'_');
-    pattern == id || (pattern.len() == id.len() && pattern.iter().zip(id).all(same))
+/// An id or a pattern in the one spelling that is compared: that of a shipped contract's function
+/// with the interface, every other as it is written. In parts, so that nothing is allocated.
+#[derive(Debug, Clone, Copy)]
+struct Spelling<'id>([&'id str; 3]);
+
+impl<'id> Spelling<'id> {
+    fn of(written: &'id str) -> Self {
+        let with_interface = || {
+            let dot = written.find('.')?;
+            let (package, function) = (written.get(..dot)?, written.get(dot + 1..)?);
+            // What has another dot names its interface already, or no function of a contract.
+            let is_function = !function.is_empty() && !function.contains(['.', '*']);
+            let contract = CONTRACTS.iter().find(|(own, _)| *own == package);
+            let (_, interface) = contract.filter(|_| is_function)?;
+            Some(Self([written.get(..=dot)?, interface, written.get(dot..)?]))
+        };
+        with_interface().unwrap_or(Self([written, "", ""]))
+    }
+
+    fn is(self, other: &str) -> bool {
+        let [start, interface, end] = self.0;
+        other.strip_prefix(start).and_then(|rest| rest.strip_prefix(interface)) == Some(end)
+    }
+
+    fn length(self) -> usize {
+        self.0.iter().map(|part| part.len()).sum()
+    }
+
+    fn bytes(self) -> impl Iterator<Item = u8> {
+        self.0.into_iter().flat_map(str::bytes)
+    }
+}
+
+impl fmt::Display for Spelling<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|part| formatter.write_str(part))
+    }
 }
 
 /// Whether two parameter names are one: callers may write `-` or `_`.

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use meshhost_core::{
-    capability::{Capability, ExportPath},
+    capability::{CONTRACTS, Capability, ExportPath},
     id::CapabilityId,
 };
 use semver::Version;
@@ -12,10 +12,6 @@ use wit_parser::{Function, Interface, InterfaceId, PackageName, Resolve, WorldId
 
 use super::{ExportReport, docs::Documentation, is_run};
 use crate::schema::{FunctionSchemas, SchemaBudget, command_schemas, function_schemas};
-
-/// The interfaces of the shipped contracts: their functions have short ids, fixed here and
-/// nowhere else. An interface stands here only when it is the one of its package with functions.
-pub(super) const CONTRACTS: &[(&str, &str)] = &[("filesystem", "files"), ("git", "repository")];
 
 /// Interfaces that toolchains export for themselves: package-less name and function.
 const LEAKED: &[(&str, &str)] = &[("exports", "init")];

@@ -2,11 +2,10 @@
 
 use std::path::Path;
 
+use meshhost_core::capability::CONTRACTS;
+
 use super::*;
-use crate::inspect::{
-    exports::CONTRACTS,
-    imports::{Served, TABLE},
-};
+use crate::inspect::imports::{Served, TABLE};
 
 /// Every package in `wit/`, the vendored ones first.
 fn repository() -> Resolve {
