@@ -95,6 +95,9 @@ impl DataDirectory {
             make_private_folder(&path.join(folder), folder)?;
         }
         remove_if_there(&Self::socket_in(&path))?;
+        for folder in ["components", "code"] {
+            remove_unfinished(&path.join(folder))?;
+        }
         Ok(Self { path, _lock: lock })
     }
 
@@ -248,6 +251,19 @@ pub(super) fn remove_if_there(path: &Path) -> Result<(), StoreError> {
         }
         _ => Ok(()),
     }
+}
+
+/// Removes the files that a process was writing when it was killed: they were to be renamed, and
+/// nobody writes here but who has the lock.
+fn remove_unfinished(folder: &Path) -> Result<(), StoreError> {
+    for entry in fs::read_dir(folder).map_err(look())? {
+        let entry = entry.map_err(look())?;
+        let unfinished = entry.file_name().as_encoded_bytes().ends_with(b".new");
+        if unfinished && entry.file_type().map_err(look())?.is_file() {
+            remove_if_there(&entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Takes the lock, or says who has it after `wait`.

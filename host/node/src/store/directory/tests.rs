@@ -83,3 +83,21 @@ async fn a_stale_socket_is_removed_and_everything_here_is_excluded() {
         assert!(excluded.contains(&identity(&metadata)));
     }
 }
+
+#[tokio::test]
+async fn what_a_killed_process_was_writing_is_removed_by_who_comes_next_and_by_nobody_else() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("data");
+    let first = open(&path).await.unwrap();
+    let left = ["code/ab-12.code.7-0.new", "components/.ab.wasm.new"].map(|file| path.join(file));
+    let kept = ["code/ab-12.code", "components/ab.wasm"].map(|file| path.join(file));
+    for file in left.iter().chain(&kept) {
+        fs::write(file, "code").unwrap();
+    }
+    open(&path).await.unwrap_err();
+    assert!(left.iter().all(|file| file.exists()), "the first process may be writing them");
+    drop(first);
+    let _next = open(&path).await.unwrap();
+    assert!(!left.iter().any(|file| file.exists()));
+    assert!(kept.iter().all(|file| file.exists()));
+}
