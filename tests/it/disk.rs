@@ -6,7 +6,7 @@ use std::{
     io::Write,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
 };
 
 use meshhost_core::code::{Code, Exit};
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::{
     components::{self, manifest},
-    support::{Home, Ran, parse, until, wat, with_manifest},
+    support::{Home, Ran, parse, ran, until, wat, with_manifest},
 };
 
 /// A small disk of its own at a folder; unmounted when dropped.
@@ -114,6 +114,11 @@ fn call_until_full(home: &Home) -> Vec<String> {
     let mut answered = Vec::new();
     let last = until("a call that cannot be written down", || {
         let call = home.run_json(["call", "steady.f"]);
+        if call.code == Exit::Indeterminate as i32 {
+            // There was room for its start and none for its end.
+            assert_eq!(call.code_name(), Code::EvidenceUnavailable.info().name, "{}", call.stdout);
+            return None;
+        }
         if call.code != 0 {
             return Some(call);
         }
@@ -206,6 +211,52 @@ fn on_a_full_disk_no_plugin_changes() {
     assert_eq!(home.json(["call", "changing.f"])["data"], 1);
     home.run(["plugin", "grant", "command", &grant]).expect(0);
     assert_ne!(reading(&home), Exit::PluginFailure as i32);
+}
+
+/// A call that ends when the test says so, once the disk is full.
+fn end_on_a_full_disk(home: &Home, disk: &Disk, id: &str, words: &str) -> Ran {
+    let shared = |name| home.work().join("shared").join(name);
+    home.file("shared/watched", "x");
+    let mut call = home.command(["call", "command.run", words, "--id", id, "--json"]);
+    let call = call.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a call");
+    until("the first read", || shared("started").exists().then_some(()));
+    fill_to_the_brim(home, disk);
+    fs::remove_file(shared("watched")).expect("a file");
+    let ended = ran(call.wait_with_output().expect("it ends"));
+    disk.free();
+    fs::remove_file(shared("started")).expect("a file");
+    ended
+}
+
+#[test]
+fn of_a_call_whose_end_cannot_be_written_nobody_knows_and_nobody_waits_for_it() {
+    let Some((home, disk)) = on_a_small_disk("an end that cannot be written") else { return };
+    let watched = home.file("shared/watched", "x");
+    let grant = format!("fs:rw={}", home.work().join("shared").display());
+    let limits = ["host_calls=10000000", "fuel=1000000000000", "deadline_ms=120000"];
+    let limits = limits.iter().flat_map(|limit| ["--limit", limit]);
+    let options: Vec<&str> = ["--grant", &grant].into_iter().chain(limits).collect();
+    home.install(&crate::support::guest("command"), &options);
+    let words = json!(["watch", watched, home.work().join("shared/started")]);
+    let words = format!("arguments:={words}");
+    let node = home.serve();
+    let mut round = 0;
+    // What the database gives back may be just enough for an end: then the next call is tried.
+    let (id, ended) = until("an end that cannot be written", || {
+        round += 1;
+        let id = format!("watching-{round}");
+        let ended = end_on_a_full_disk(&home, &disk, &id, &words);
+        let unwritten = ended.code_name() == Code::EvidenceUnavailable.info().name;
+        unwritten.then_some((id, ended))
+    });
+    assert_eq!(ended.json()["outcome"], "indeterminate", "{}", ended.stdout);
+    ended.expect(Exit::Indeterminate as i32);
+    let again = home.run_json(["call", "command.run", &words, "--id", &id]);
+    refused(again, Code::CallerConflict);
+    let (code, said) = node.stop();
+    assert_eq!(code, Some(0), "{said}");
+    home.run(["audit", "verify"]).expect(0);
+    assert!(recorded(&home).contains(&(id, json!("indeterminate"))));
 }
 
 #[test]

@@ -30,7 +30,7 @@ use meshhost_core::{
     id::{CorrelationId, InvocationId},
     invocation::Invocation,
 };
-use tokio::sync::{Mutex as AsyncMutex, Notify, OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use tokio::sync::{Mutex as AsyncMutex, Notify, Semaphore, oneshot, watch};
 
 use super::{database::Database, error::StoreError, journal::Journal, results::KeptResult};
 
@@ -42,6 +42,7 @@ mod load;
 mod memory;
 mod purge;
 mod recover;
+mod request;
 mod rows;
 
 use apply::Applying;
@@ -49,6 +50,7 @@ pub use condition::{AppendError, Appended, InFlight, MandateUse, NewIds, StartCo
 pub(super) use load::select_subtree;
 use memory::Memory;
 pub use purge::PurgeError;
+use request::Request;
 
 /// Appends that may wait. Beyond that, calls that have not started are turned away, and calls
 /// that have wait for their place, so that their end is written.
@@ -80,20 +82,6 @@ impl fmt::Debug for Shared {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Shared").finish_non_exhaustive()
     }
-}
-
-/// One caller's wish.
-#[derive(Debug)]
-struct Request {
-    drafts: Vec<Draft>,
-    start: Option<StartCondition>,
-    result: Option<KeptResult>,
-    /// The node has just made the id of the correlation: nobody can have used it before.
-    new_correlation: bool,
-    /// The correlation whose events go when these are written.
-    purge: Option<CorrelationId>,
-    answer: oneshot::Sender<Result<Appended, AppendError>>,
-    _place: OwnedSemaphorePermit,
 }
 
 /// The right to commit, and the group that is being committed.
@@ -341,8 +329,9 @@ async fn commit(shared: Arc<Shared>, requests: Vec<Request>) {
     let mut requests = requests;
     if let Err(error) = commit_group(&shared, &mut requests).await {
         let error = Arc::new(error);
+        let mut memory = shared.memory();
         for request in requests {
-            let _ = request.answer.send(Err(AppendError::Store(Arc::clone(&error))));
+            request.refuse(&mut memory, AppendError::Store(Arc::clone(&error)));
         }
     }
 }

@@ -62,7 +62,7 @@ pub(super) fn seal(
     requests: &mut Vec<Request>,
     known: &Known,
 ) -> Option<(Sealing, Rows)> {
-    let memory = shared.memory();
+    let mut memory = shared.memory();
     loop {
         let mut sealing = Sealing::begin(&memory, known)?;
         let mut refused = Vec::new();
@@ -82,7 +82,7 @@ pub(super) fn seal(
             }
         }
         for (index, error) in refused.into_iter().rev() {
-            let _ = requests.remove(index).answer.send(Err(error));
+            requests.remove(index).refuse(&mut memory, error);
         }
         if requests.is_empty() {
             return None;
@@ -297,7 +297,7 @@ impl Sealing {
 
 /// Whether an event ends a call that started. A denial after the start is that of a strict output
 /// schema; every other denial belongs to a call that did not start.
-fn ends(draft: &Draft) -> bool {
+pub(super) fn ends(draft: &Draft) -> bool {
     match draft.event_type {
         EventType::ExecutionCompleted
         | EventType::ExecutionFailed

@@ -327,6 +327,36 @@ async fn a_journal_that_cannot_be_written_starts_nothing_and_goes_on_when_it_can
 }
 
 #[tokio::test]
+async fn a_call_whose_end_cannot_be_written_is_not_waited_for() {
+    let home = Home::new().await;
+    let context = context("call", "c", "local:me");
+    home.writer.start(start_of(&context, 0), any()).await.unwrap();
+    let second = || home.writer.start(start_of(&context, 0), any());
+    let AppendError::InFlight(running) = second().await.unwrap_err() else { panic!("it runs") };
+    home.writer.safe(0, true).unwrap();
+    let in_the_way = home.folder.path().join("journal").join(format!("{:020}", 2));
+    std::fs::create_dir(&in_the_way).unwrap();
+    let error = home.writer.append(end_of(&context)).await.unwrap_err();
+    assert_eq!(error.code(), Code::EvidenceUnavailable);
+    running.ended().await;
+    std::fs::remove_dir(&in_the_way).unwrap();
+    assert!(matches!(second().await.unwrap_err(), AppendError::KnownInvocation));
+    assert!(home.writer.shared.memory().running.is_empty());
+}
+
+#[tokio::test]
+async fn a_call_whose_end_cannot_be_sealed_is_not_waited_for() {
+    let home = Home::new().await;
+    let context = context("call", "c", "local:me");
+    home.writer.start(start_of(&context, 0), any()).await.unwrap();
+    let mut end = end_of(&context);
+    end[0].stamp.event_id = "x".repeat(100_000);
+    let error = home.writer.append(end).await.unwrap_err();
+    assert!(matches!(error, AppendError::Seal(_)));
+    assert!(home.writer.shared.memory().running.is_empty());
+}
+
+#[tokio::test]
 async fn what_the_database_has_not_is_taken_from_the_journal() {
     let home = Home::new().await;
     let mut journal = home.folder.path().join("journal");
