@@ -134,6 +134,9 @@ pub struct Report {
     pub purged: u64,
     /// Correlations, purged ones included.
     pub correlations: u64,
+    /// Correlations of which events were purged. Who opened them went with the events, so that the
+    /// stored owner is not compared, and the stored number of calls only with a bound.
+    pub purged_correlations: u64,
     /// The last sequence.
     pub sequence: u64,
     /// The root of the tree (store head of version 2).
@@ -231,6 +234,7 @@ impl Verifier {
             events: self.events,
             purged: sequence - self.events,
             correlations: u64::try_from(self.chains.count()).unwrap_or(u64::MAX),
+            purged_correlations: u64::try_from(self.chains.purged_count()).unwrap_or(u64::MAX),
             sequence,
             root: self.tree.root(),
             head_v1: self.chains.head_v1(),

@@ -22,6 +22,11 @@ const WITNESS: &str = "This shows that the record fits itself and its signed hea
     keeps can show that. `meshhost audit head` prints one for safe keeping; `meshhost audit \
     verify --head HEAD` compares.";
 
+/// What of a purged correlation no check can show; printed where there is one.
+const PURGED: &str = "That they are gone is checked. Who opened a correlation, and how many calls it \
+    had, went with its events: the owner that is stored beside it is not compared, and the number of \
+    calls only with what there can have been.";
+
 /// Read and check the record of every call.
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
@@ -206,6 +211,12 @@ fn verified(report: &Value) -> String {
         let label = format!("  {:<20} ", name.replace('_', " "));
         text.push_str(&format!("{}\n", wrap(&label, &clean_line(&value))));
     }
+    let purged = number("purged_correlations");
+    if purged > 0 {
+        let purged = count(usize::try_from(purged).unwrap_or(usize::MAX), "correlation");
+        let gone = format!("Of {purged} events were purged. {PURGED}");
+        text.push_str(&format!("\n{}\n", wrap("", &gone)));
+    }
     format!("{text}\n{}\n", wrap("", WITNESS))
 }
 
@@ -282,6 +293,12 @@ mod tests {
         let text = plain(&say(&["verify"], Reply::Document(report)).await.unwrap());
         assert!(text.starts_with("ok 12 events checked"), "{text}");
         assert!(text.contains("`meshhost audit head` prints one"), "{text}");
+        assert!(!text.contains("purged"), "{text}");
+        let report = json!({"events": 12, "purged": 3, "purged_correlations": 2});
+        let text = plain(&say(&["verify"], Reply::Document(report)).await.unwrap());
+        let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words.contains("Of 2 correlations events were purged."), "{text}");
+        assert!(words.contains("the owner that is stored beside it is not compared"), "{text}");
     }
 
     #[tokio::test]

@@ -55,6 +55,7 @@ impl Node {
             "events": report.events,
             "purged": report.purged,
             "correlations": report.correlations,
+            "purged_correlations": report.purged_correlations,
             "last_sequence": report.sequence,
             "signed_through": report.signed_through,
             "root": report.root.to_string(),

@@ -64,6 +64,11 @@ impl Chains {
         self.chains.len()
     }
 
+    /// How many of them have events that were purged.
+    pub(super) fn purged_count(&self) -> usize {
+        self.purged.len()
+    }
+
     /// Takes the next event of a correlation. `subject` says who calls; the first one is asked.
     pub(super) fn event<'a>(
         &mut self,

@@ -320,6 +320,8 @@ fn purged_store(change: impl Fn(&mut Tombstone)) -> Store {
 fn a_purged_correlation_leaves_hashes_and_a_tombstone_and_can_go_on() {
     let report = verify(&purged_store(|_| {})).unwrap();
     assert_eq!((report.events, report.purged, report.sequence), (5, 4, 9));
+    assert_eq!(report.purged_correlations, 1);
+    assert_eq!(verify(&Store::of(2)).unwrap().purged_correlations, 0);
 }
 
 #[test]
