@@ -213,14 +213,6 @@ impl Audit {
         self.heads.sign(&self.writer).await
     }
 
-    /// The signed head of the record as it was at an earlier sequence.
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`] when the record does not reach that far.
-    pub async fn head_at(&self, sequence: u64) -> Result<SignedHead, StoreError> {
-        self.heads.at(sequence, &self.writer).await
-    }
-
     /// Takes all events of one correlation away, on behalf of `subject`; their hashes and a signed
     /// tombstone stay.
     ///

@@ -107,7 +107,8 @@ impl Heads {
         if let Some(newest) = state.newest.as_ref().filter(|head| head.sequence == end.sequence) {
             return Ok(newest.clone());
         }
-        let head = self.statement(end.sequence, end.root);
+        let at = Timestamp::from_micros(self.clock.now_us());
+        let head = SignedHead::sign(&self.signer, &self.host_id, end.sequence, end.root, at);
         let lines: String =
             state.misfits.iter().chain([&head]).map(|head| head.to_line() + "\n").collect();
         let (path, durability) = (self.path.clone(), self.durability);
@@ -118,22 +119,6 @@ impl Heads {
         state.newest = Some(head.clone());
         writer.signed(end.sequence);
         Ok(head)
-    }
-
-    /// The signed head of the record as it was at an earlier `sequence`.
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`] when the record does not reach that far.
-    pub async fn at(
-        &self,
-        sequence: u64,
-        writer: &EvidenceWriter,
-    ) -> Result<SignedHead, StoreError> {
-        let end = writer.end().await?;
-        writer.settle().await?;
-        let root = self.root_at(sequence, end).await?;
-        let root = root.ok_or(StoreError::NotFound("sequence in the record"))?;
-        Ok(self.statement(sequence, root))
     }
 
     /// The root over the first `sequence` events; `None` beyond the end.
@@ -156,11 +141,6 @@ impl Heads {
             .await
             .map_err(StoreError::database("read the tree of the record"))?;
         Ok(hash.and_then(|hash| <[u8; 32]>::try_from(hash).ok()).map(Hash::from_bytes))
-    }
-
-    fn statement(&self, sequence: u64, root: Hash) -> SignedHead {
-        let at = Timestamp::from_micros(self.clock.now_us());
-        SignedHead::sign(&self.signer, &self.host_id, sequence, root, at)
     }
 }
 

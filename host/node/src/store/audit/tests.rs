@@ -151,26 +151,24 @@ async fn a_new_store_begins_with_its_keys_and_verifies() {
 async fn a_record_of_many_callers_verifies() {
     let home = Home::new();
     let store = Arc::new(home.open().await);
-    let mut tasks = tokio::task::JoinSet::new();
-    for caller in 0..64 {
-        let store = Arc::clone(&store);
-        tasks.spawn(async move {
-            for number in 0..5 {
+    let mut kept = vec![store.audit.head().await.unwrap().to_line()];
+    for number in 0..5 {
+        let mut tasks = tokio::task::JoinSet::new();
+        for caller in 0..64 {
+            let store = Arc::clone(&store);
+            tasks.spawn(async move {
                 call(&store, &format!("i{caller}-{number}"), &format!("c{}", caller % 9)).await;
-            }
-        });
+            });
+        }
+        tasks.join_all().await;
+        kept.push(store.audit.head().await.unwrap().to_line());
     }
-    tasks.join_all().await;
     let head = store.audit.head().await.unwrap();
     assert_eq!(head.sequence, 641);
     let report = store.audit.verify(&[]).await.unwrap();
     assert_eq!((report.events, report.signed_through), (641, 641));
     assert_eq!(report.root, head.root);
-    for sequence in [0, 1, 2, 3, 64, 100, 640] {
-        let earlier = store.audit.head_at(sequence).await.unwrap().to_line();
-        store.audit.verify(&[earlier]).await.unwrap();
-    }
-    assert!(matches!(store.audit.head_at(642).await, Err(StoreError::NotFound(_))));
+    store.audit.verify(&kept).await.unwrap();
 }
 
 #[tokio::test]
