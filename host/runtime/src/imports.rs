@@ -16,6 +16,7 @@ mod keyvalue;
 mod logging;
 mod random;
 mod sockets;
+mod terminals;
 mod wasi03;
 
 use std::{sync::Arc, time::Duration};

@@ -12,6 +12,7 @@
 
 mod docs;
 mod exports;
+mod features;
 mod imports;
 mod instances;
 mod structure;
@@ -156,7 +157,7 @@ impl EngineReport {
 /// it says nothing.
 #[must_use]
 pub fn engine_of(bytes: &[u8]) -> EngineKind {
-    EngineReport::of(structure::needs(bytes).second_engine).kind
+    EngineReport::of(features::needs(bytes).second_engine).kind
 }
 
 /// Whether an exported interface is that of a command, in a version that the host knows.

@@ -1,6 +1,6 @@
 //! JSON to the values that a guest takes.
 
-use std::{borrow::Cow, collections::HashSet};
+mod members;
 
 use base64::{
     Engine as _,
@@ -13,10 +13,11 @@ use wasmtime::component::{Type, Val, types::ComponentFunc};
 use super::{
     BlobHandles, BlobSource, ConvertError, INPUT_HOST_BYTES_MAX, InputRules, UnknownInput,
     blob_reference,
-    describe::{expected, found, listed, nearest, quoted},
+    describe::{expected, found, listed, quoted},
     number,
     path::Path,
 };
+use members::Known;
 
 /// Base64 as callers write it: the standard alphabet, padded or not.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -53,42 +54,6 @@ pub fn check(
     Lowering { rules, blobs: None, host_bytes: INPUT_HOST_BYTES_MAX }
         .arguments(input, function)
         .map(|_| ())
-}
-
-/// An object whose members are taken by WIT name.
-struct Known<'a> {
-    object: &'a Map<String, Value>,
-    taken: usize,
-}
-
-impl<'a> Known<'a> {
-    const fn new(object: &'a Map<String, Value>) -> Self {
-        Self { object, taken: 0 }
-    }
-
-    /// The member of that name, written with `-` or with `_`.
-    fn take(&mut self, path: &Path<'_>, name: &str) -> Result<Option<&'a Value>, ConvertError> {
-        let written = self.object.get(name);
-        let folded = match fold(name) {
-            Cow::Borrowed(_) => None,
-            Cow::Owned(folded) => self.object.get(&folded),
-        };
-        if written.is_some() && folded.is_some() {
-            let message = "given twice, once with `-` and once with `_`";
-            return Err(ConvertError::input(&path.key(name), message));
-        }
-        let value = written.or(folded);
-        self.taken += usize::from(value.is_some());
-        Ok(value)
-    }
-
-    fn has_unknown(&self) -> bool {
-        self.taken < self.object.len()
-    }
-}
-
-fn fold(name: &str) -> Cow<'_, str> {
-    if name.contains('-') { Cow::Owned(name.replace('-', "_")) } else { Cow::Borrowed(name) }
 }
 
 struct Lowering<'a> {
@@ -189,18 +154,7 @@ impl Lowering<'_> {
         if self.rules.unknown == UnknownInput::Ignore {
             return Ok(());
         }
-        let known: HashSet<Cow<'_, str>> =
-            names.iter().flat_map(|name| [Cow::Borrowed(*name), fold(name)]).collect();
-        let Some(key) = object.keys().find(|key| !known.contains(key.as_str())) else {
-            return Ok(());
-        };
-        let near = nearest(key, names.iter().copied());
-        let hint = match near {
-            Some(near) => format!("did you mean `{near}`?"),
-            None if names.is_empty() => "nothing is expected here".to_owned(),
-            None => format!("known are {}", listed(names.iter().copied()).replace('-', "_")),
-        };
-        Err(ConvertError::input(path, &format!("there is no {} here; {hint}", quoted(key))))
+        members::check_known(path, object, names)
     }
 
     fn list(
@@ -317,7 +271,8 @@ impl Lowering<'_> {
         let (Type::Variant(variant), Some(object)) = (ty, value.as_object()) else {
             return Err(mismatch(path, ty, value));
         };
-        let Some(tag) = object.get("tag").and_then(Value::as_str) else {
+        let mut known = Known::new(object);
+        let Some(tag) = known.take(path, "tag")?.and_then(Value::as_str) else {
             return Err(mismatch(path, ty, value));
         };
         let Some(case) = variant.cases().find(|case| case.name == tag) else {
@@ -325,7 +280,6 @@ impl Lowering<'_> {
             let message = format!("expected one of {names}, found {}", quoted(tag));
             return Err(ConvertError::input(&path.key("tag"), &message));
         };
-        let mut known = Known { object, taken: 1 };
         let payload = match &case.ty {
             Some(ty) => Some(Box::new(self.field(path, &mut known, "value", ty)?)),
             None => None,

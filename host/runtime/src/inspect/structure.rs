@@ -7,10 +7,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use meshhost_core::config::COMPONENT_BYTES_MAX;
 use wasmparser::{
     BinaryReader, ComponentExternalKind, CustomSectionReader, Encoding, FuncValidatorAllocations,
-    Parser, Payload, ProducersSectionReader, ValidPayload, Validator, WasmFeatures,
+    Parser, Payload, ProducersSectionReader, ValidPayload, Validator,
 };
 
-use super::{InspectError, instances::Instances, type_depth};
+use super::{
+    InspectError,
+    features::{Needs, needs, read_features},
+    instances::Instances,
+    type_depth,
+};
 
 /// Deepest nesting of components and modules.
 const NESTING_MAX: usize = 16;
@@ -59,76 +64,6 @@ pub(super) struct Structure<'a> {
     pub(super) needs: Needs,
     /// Imports that WIT cannot name: modules, components and values.
     pub(super) unnamed_imports: Vec<String>,
-}
-
-/// The features of the first engine.
-fn engine_features() -> WasmFeatures {
-    WasmFeatures::MUTABLE_GLOBAL
-        | WasmFeatures::SATURATING_FLOAT_TO_INT
-        | WasmFeatures::SIGN_EXTENSION
-        | WasmFeatures::REFERENCE_TYPES
-        | WasmFeatures::MULTI_VALUE
-        | WasmFeatures::BULK_MEMORY
-        | WasmFeatures::SIMD
-        | WasmFeatures::FLOATS
-        | WasmFeatures::EXTENDED_CONST
-        | WasmFeatures::COMPONENT_MODEL
-        | WasmFeatures::CM_MAP
-}
-
-/// A part of the component model, and what it is called.
-type Part = (WasmFeatures, &'static str);
-
-/// What the second engine runs besides what the first does.
-const SECOND_ENGINE: &[Part] = &[
-    (
-        WasmFeatures::CM_ASYNC.union(WasmFeatures::CM_ASYNC_STACKFUL),
-        "asynchronous functions, streams or futures (WASI 0.3)",
-    ),
-    (WasmFeatures::CM_FIXED_LENGTH_LISTS, "lists of fixed length"),
-];
-
-/// What no engine runs: the report says so by name, instead of calling the bytes damaged.
-const UNSUPPORTED: &[Part] = &[
-    (
-        WasmFeatures::CM_MORE_ASYNC_BUILTINS,
-        "operations on streams and tasks that WASI 0.3 does not have",
-    ),
-    (WasmFeatures::CM_ERROR_CONTEXT, "error contexts"),
-    (WasmFeatures::CM_THREADING, "threads of the component model"),
-];
-
-fn read_features() -> WasmFeatures {
-    let parts = SECOND_ENGINE.iter().chain(UNSUPPORTED);
-    parts.fold(engine_features(), |all, (feature, _)| all | *feature)
-}
-
-/// Parts of the component model that a component uses beyond what the first engine has.
-#[derive(Debug, Default)]
-pub(super) struct Needs {
-    /// What the second engine has.
-    pub(super) second_engine: Vec<String>,
-    /// What neither has.
-    pub(super) unsupported: Vec<String>,
-}
-
-/// What of the parts the component uses. It is valid with all of them; function bodies cannot
-/// use any, so they are not looked at again.
-pub(super) fn needs(bytes: &[u8]) -> Needs {
-    let valid_with = |features| {
-        let mut validator = Validator::new_with_features(features);
-        Parser::new(0)
-            .parse_all(bytes)
-            .all(|payload| payload.is_ok_and(|payload| validator.payload(&payload).is_ok()))
-    };
-    if valid_with(engine_features()) {
-        return Needs::default();
-    }
-    let used = |parts: &[Part]| {
-        let used = parts.iter().filter(|(part, _)| !valid_with(read_features().difference(*part)));
-        used.map(|(_, name)| (*name).to_owned()).collect()
-    };
-    Needs { second_engine: used(SECOND_ENGINE), unsupported: used(UNSUPPORTED) }
 }
 
 /// Reads and validates the bytes.

@@ -15,7 +15,10 @@ use wasmtime_wasi::p2::StreamError;
 use super::{
     bindings::wasi::filesystem::{
         preopens::Host as _,
-        types::{HostDescriptor, HostDirectoryEntryStream},
+        types::{
+            DescriptorFlags, DescriptorType, HostDescriptor, HostDirectoryEntryStream,
+            NewTimestamp, OpenFlags, PathFlags,
+        },
     },
     *,
 };
