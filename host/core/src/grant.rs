@@ -18,7 +18,7 @@ mod executed;
 mod file;
 mod secret;
 
-pub use committed::{commit_writes, needed_to_change};
+pub use committed::{commit_writes, lies_in_repository, needed_to_bring, needed_to_change};
 pub use effective::{Effective, GrantRefusal, RefusedGrant, check_grant, effective, needs_choice};
 pub use executed::{executes_for_others, may_hold_executed};
 pub use file::{FolderIdentity, GRANT_FILE_BYTES_MAX, GrantEntry, GrantFile};

@@ -15,7 +15,10 @@ use std::{
 };
 
 use meshhost_core::{
-    grant::{EffectiveGrants, FolderGrant, may_hold_executed, needed_to_change},
+    grant::{
+        EffectiveGrants, FolderGrant, lies_in_repository, may_hold_executed, needed_to_bring,
+        needed_to_change,
+    },
     permission::{CallRules, FolderMode},
 };
 use rustix::{
@@ -111,6 +114,17 @@ impl Folder {
     /// The least mode that a change of this path needs. The path is the real one below the folder.
     pub(crate) fn needed_to_change(&self, path: &[String]) -> FolderMode {
         needed_to_change(self.components(path))
+    }
+
+    /// The least mode that bringing a link or a whole folder to this path needs. The path is the real
+    /// one below the folder.
+    pub(crate) fn needed_to_bring(&self, path: &[String]) -> FolderMode {
+        needed_to_bring(self.components(path))
+    }
+
+    /// Whether the path lies in what git keeps of a repository.
+    pub(crate) fn lies_in_repository(&self, path: &[String]) -> bool {
+        lies_in_repository(self.components(path))
     }
 
     /// Whether a directory that is moved to or from this path may bring along names through which

@@ -51,6 +51,24 @@ pub fn needed_to_change<'path>(components: impl Iterator<Item = &'path str> + Cl
     }
 }
 
+/// The least that a folder must be granted for before anything but a regular file or a new folder may
+/// come to this path: a link, or a folder that is moved with all that is in it. Inside a repository
+/// that is `fs:rw+exec`, because git writes through the links that lie there: `COMMIT_EDITMSG` →
+/// `config` would make configuration of the next commit's message. Give the path as for
+/// [`commit_writes`].
+#[must_use]
+pub fn needed_to_bring<'path>(components: impl Iterator<Item = &'path str> + Clone) -> FolderMode {
+    let needed = needed_to_change(components.clone());
+    let least = if lies_in_repository(components) { FolderMode::RwExec } else { FolderMode::Rw };
+    needed.max(least)
+}
+
+/// Whether the path lies in what git keeps of a repository, or is that itself.
+#[must_use]
+pub fn lies_in_repository<'path>(mut components: impl Iterator<Item = &'path str>) -> bool {
+    components.any(|name| same_name("*.git", name))
+}
+
 fn is_one_of(list: &[&str], name: &str) -> bool {
     list.iter().any(|own| same_name(own, name))
 }

@@ -36,6 +36,22 @@ fn a_granted_folder_inside_git_is_seen_by_its_whole_path() {
     assert!(!commit_writes(components("objects/ab/cd")), "the whole path is to be given");
 }
 
+#[test]
+fn links_and_whole_folders_come_into_no_repository_without_the_right_to_execute() {
+    for (path, needed) in [
+        ("link", FolderMode::Rw),
+        ("src/link", FolderMode::Rw),
+        (".gitignored", FolderMode::Rw),
+        (".bashrc", FolderMode::RwExec),
+        (".git/logs/HEAD", FolderMode::RwExec),
+        (".git/COMMIT_EDITMSG", FolderMode::RwExec),
+        (".GIT./objects/ab", FolderMode::RwExec),
+        ("a/bare.git/FETCH_HEAD", FolderMode::RwExec),
+    ] {
+        assert_eq!(needed_to_bring(components(path)), needed, "{path}");
+    }
+}
+
 /// Paths around `.git`, made of the names that matter.
 fn path() -> impl Strategy<Value = String> {
     let name = prop_oneof![

@@ -216,7 +216,8 @@ impl Directory {
 
     /// Gives something another name, in this or another granted folder. Where only commits may be
     /// made, nothing but a file of the same folder moves: a link may lead anywhere, and in another
-    /// folder one may take the file's place in time.
+    /// folder one may take the file's place in time. For that reason nothing comes into a repository
+    /// from outside, but with `fs:rw+exec`.
     pub(super) fn rename(&self, old: &str, to: &Self, new: &str) -> Result<(), Failure> {
         let (from, onto) = (self.walk(old, false)?, to.walk(new, false)?);
         from.check_has_name()?;
@@ -225,9 +226,8 @@ impl Directory {
         let here = Arc::ptr_eq(from.folder(), onto.folder());
         let is_file = matches!(kind, Ok(FileType::RegularFile));
         let least = if here && is_file { FolderMode::Git } else { FolderMode::Rw };
-        for place in [&from, &onto] {
-            place.check_mutable(least)?;
-        }
+        from.check_mutable(least)?;
+        onto.check_takes(&from, is_file, least)?;
         onto.check_brings_nothing()?;
         if kind? == FileType::Directory {
             from.check_brings_nothing()?;
@@ -242,7 +242,7 @@ impl Directory {
         from.check_names_no_directory()?;
         onto.check_names_no_directory()?;
         from.check_mutable(FolderMode::Rw)?;
-        onto.check_mutable(FolderMode::Rw)?;
+        onto.check_takes(&from, true, FolderMode::Rw)?;
         onto.check_brings_nothing()?;
         if FileType::from_raw_mode(from.look()?.st_mode) != FileType::RegularFile {
             return Err(ErrorCode::NotPermitted.into());
@@ -251,12 +251,11 @@ impl Directory {
         Ok(rustix::fs::linkat(from.parent(), &from.name, onto.parent(), &onto.name, flags)?)
     }
 
-    /// Makes a symbolic link whose text stays inside the granted folder. Where only commits may be
-    /// made there are none: the git program appends to logs through links.
+    /// Makes a symbolic link whose text stays inside the granted folder.
     pub(super) fn symlink(&self, target: &str, path: &str) -> Result<(), Failure> {
         let place = self.walk(path, false)?;
         place.check_names_no_directory()?;
-        place.check_mutable(FolderMode::Rw)?;
+        place.check_may_bring()?;
         place.check_brings_nothing()?;
         if target.is_empty() || target.contains('\0') {
             return Err(ErrorCode::Invalid.into());

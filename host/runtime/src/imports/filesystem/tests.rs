@@ -25,6 +25,7 @@ use super::{
 use crate::{imports::testing::Setting, live::Excluded};
 
 mod commits;
+mod executed;
 
 /// A granted folder `/data` beside a folder that is not granted.
 struct Fixture {
@@ -239,37 +240,6 @@ async fn a_read_only_folder_is_not_changed() {
     assert!(code(files.view().write_via_stream(file(), 0).await).is_err());
     assert_eq!(std::fs::read_to_string(files.host("file")).unwrap(), "content");
     assert_eq!(files.permissions(), ["fs:rw=/data"]);
-}
-
-#[tokio::test]
-async fn names_through_which_others_execute_need_their_own_grant() {
-    let mut files = Fixture::new(FolderMode::Rw).await;
-    std::fs::create_dir_all(files.host(".git/hooks")).unwrap();
-    std::fs::write(files.host(".git/config"), "old").unwrap();
-    symlink(".git", files.host("innocent")).unwrap();
-    for path in
-        [".git/hooks/pre-commit", ".git/config", "innocent/config", ".bashrc", ".GIT/config"]
-    {
-        assert!(files.write(path).await.is_err(), "{path}");
-    }
-    assert_eq!(files.rename(".git", "moved").await, Err(ErrorCode::NotPermitted));
-    std::fs::create_dir_all(files.host("trap/hooks")).unwrap();
-    assert_eq!(files.rename("trap", "inner/.git").await, Err(ErrorCode::NotPermitted));
-    assert_eq!(files.rename("file", ".envrc").await, Err(ErrorCode::NotPermitted));
-    // A file or link of that name makes another folder the repository.
-    std::fs::write(files.host("trap/.git"), "gitdir: x").unwrap();
-    for name in ["inner/.git", "trap/.git"] {
-        assert_eq!(files.write(name).await, Err(ErrorCode::NotPermitted), "{name}");
-    }
-    assert_eq!(files.rename("file", "inner/.git").await, Err(ErrorCode::NotPermitted));
-    assert_eq!(files.link("file", "inner/.git").await, Err(ErrorCode::NotPermitted));
-    assert_eq!(files.symlink("../trap", "inner/.git").await, Err(ErrorCode::NotPermitted));
-    assert_eq!(files.link(".git/config", "harmless").await, Err(ErrorCode::NotPermitted));
-    assert_eq!(files.read(".git/config").await.unwrap(), "old");
-    assert_eq!(files.permissions(), ["fs:rw+exec=/data"]);
-    let mut files = Fixture::new(FolderMode::RwExec).await;
-    std::fs::create_dir_all(files.host(".git/hooks")).unwrap();
-    files.write(".git/hooks/pre-commit").await.unwrap();
 }
 
 #[tokio::test]

@@ -201,6 +201,27 @@ impl Place<'_> {
         }
     }
 
+    /// Refuses unless a link, or a folder with all that is in it, may come to this name.
+    pub(super) fn check_may_bring(&self) -> Result<(), Failure> {
+        self.check_mutable(self.folder().needed_to_bring(&self.path))
+    }
+
+    /// Refuses unless what has the name `from` may have this name too. Only of a file that lies in a
+    /// repository already it is known that it stays one until then: elsewhere, another call of the
+    /// plugin may put a link in its place.
+    pub(super) fn check_takes(
+        &self,
+        from: &Self,
+        is_file: bool,
+        least: FolderMode,
+    ) -> Result<(), Failure> {
+        if is_file && from.folder().lies_in_repository(&from.path) {
+            self.check_mutable(least)
+        } else {
+            self.check_may_bring()
+        }
+    }
+
     /// Refuses a name that may bring along names through which others execute, when it becomes
     /// anything but an empty folder: a file or link `.git` names another folder as the repository.
     pub(super) fn check_brings_nothing(&self) -> Result<(), Failure> {
