@@ -18,6 +18,8 @@ const EXECUTED: &[&[&str]] = &[
     &[".git", "info", "attributes"],
     &[".git", "modules"],
     &[".git", "worktrees"],
+    // The list of an unfinished rebase holds commands.
+    &[".git", "rebase-merge"],
     &["*.git", "hooks"],
     &["*.git", "config"],
     &[".gitconfig"],

@@ -55,7 +55,7 @@ async fn nothing_else_is_written() {
         (".git/refs/tags/v1", "fs:rw=/data"),
         (".git/objects/info/alternates", "fs:rw=/data"),
         (".git/objects/pack/p.pack", "fs:rw=/data"),
-        (".git/rebase-merge/git-rebase-todo", "fs:rw=/data"),
+        (".git/rebase-merge/git-rebase-todo", "fs:rw+exec=/data"),
         (".git/objects/../HEAD", "fs:rw=/data"),
         (".git/config", "fs:rw+exec=/data"),
         (".git/config.worktree", "fs:rw+exec=/data"),
