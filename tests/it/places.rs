@@ -101,7 +101,14 @@ fn the_places_of_the_node_are_bounded_over_all_plugins() {
     home.configure("concurrency = 1\n");
     home.install(&wat(&home, "sleeper", &components::sleeper()), &[]);
     home.install(&wat(&home, "good", &components::nothing()), &[]);
+    // It takes two places, and has the node to itself.
+    let wide = "(component
+        (core module $m (memory 1) (func (export \"f\")))
+        (core instance $i (instantiate $m)) (core instance (instantiate $m))
+        (func (export \"f\") (canon lift (core func $i \"f\"))))";
+    home.install(&wat(&home, "wide", wide), &[]);
     let node = home.serve();
+    home.run(["call", "wide.f", "--timeout", "5s"]).expect(0);
     let mut command = home.command(["call", "sleeper.f", "--id", "asleep"]);
     let sleeping = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
     let mut sleeping = sleeping.expect("a call");

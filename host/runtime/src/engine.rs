@@ -147,6 +147,8 @@ fn operator_cost() -> OperatorCost {
 }
 
 fn pool(places: u32) -> PoolingAllocationConfig {
+    // The largest component runs alone on a node with fewer places than it takes.
+    let places = places.max(PLACES_PER_COMPONENT);
     let ceiling = Limits::CEILING;
     let memory_bytes = usize::try_from(ceiling.memory_bytes).unwrap_or(usize::MAX);
     let table_elements = usize::try_from(ceiling.table_elements).unwrap_or(usize::MAX);
@@ -184,23 +186,26 @@ pub(crate) fn places_of(component: &Component) -> Option<u32> {
 #[derive(Debug)]
 pub(crate) struct Places {
     free: Arc<Semaphore>,
+    /// All there are.
+    count: u32,
     pool_exhausted: AtomicU64,
 }
 
 impl Places {
     pub(crate) fn new(count: u32) -> Self {
-        let count = usize::try_from(count).unwrap_or(Semaphore::MAX_PERMITS);
-        Self { free: Arc::new(Semaphore::new(count)), pool_exhausted: AtomicU64::new(0) }
+        let places = usize::try_from(count).unwrap_or(Semaphore::MAX_PERMITS);
+        let free = Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS)));
+        Self { free, count, pool_exhausted: AtomicU64::new(0) }
     }
 
-    /// Takes `count` places, waiting for them.
+    /// Takes `count` places, or all where there are fewer, waiting for them.
     pub(crate) async fn wait(&self, count: u32) -> Result<OwnedSemaphorePermit, AcquireError> {
-        Arc::clone(&self.free).acquire_many_owned(count).await
+        Arc::clone(&self.free).acquire_many_owned(count.min(self.count)).await
     }
 
-    /// Takes `count` places that are free now.
+    /// Takes `count` places, or all where there are fewer, that are free now.
     pub(crate) fn try_take(&self, count: u32) -> Result<OwnedSemaphorePermit, TryAcquireError> {
-        Arc::clone(&self.free).try_acquire_many_owned(count)
+        Arc::clone(&self.free).try_acquire_many_owned(count.min(self.count))
     }
 
     /// Notes that the pool had no slot although places were held.

@@ -317,6 +317,25 @@ async fn a_component_with_more_memories_takes_more_places() {
 }
 
 #[tokio::test]
+async fn a_component_that_takes_more_places_than_there_are_runs_alone() {
+    let seven = "(core instance (instantiate $m))".repeat(7);
+    let eight = format!(
+        r#"(component
+            (core module $m (memory 1) (func (export "run") (result i32) i32.const 2))
+            (core instance $i (instantiate $m)) {seven}
+            (func (export "run") (result u32) (canon lift (core func $i "run"))))"#
+    );
+    let fixture = Fixture::with_instances(&eight, 1);
+    assert_eq!(fixture.loaded.places, 8);
+    assert_eq!(fixture.succeeds().await, json!(2));
+    let held = fixture.runtime.places.try_take(1).unwrap();
+    let (value, ()) = tokio::join!(fixture.succeeds(), async { drop(held) });
+    assert_eq!(value, json!(2));
+    assert_eq!(fixture.runtime.places.free(), 1);
+    assert_eq!(fixture.runtime.pool_exhausted(), 0);
+}
+
+#[tokio::test]
 async fn no_instance_sees_the_memory_of_an_earlier_one() {
     // Adds up every eighth byte of its memory, then fills it, then grows and fills that.
     let wat = body(
