@@ -12,10 +12,17 @@ mod bindings {
     wit_bindgen::generate!({ path: "wit", world: "provider", generate_all });
 }
 
-use bindings::{Guest, wasi::clocks::monotonic_clock::wait_for, wit_future, wit_stream};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use bindings::{
+    Guest, meshhost::mesh::invoke, wasi::clocks::monotonic_clock::wait_for, wit_future, wit_stream,
+};
 use wit_bindgen::{FutureReader, StreamReader, spawn_local};
 
 const MILLISECOND: u64 = 1_000_000;
+
+/// Calls of `tally` that this instance has had.
+static CALLS: AtomicU32 = AtomicU32::new(0);
 
 struct Tasks;
 
@@ -53,6 +60,17 @@ impl Guest for Tasks {
         reader
     }
 
+    async fn several(streams: u32) -> Vec<StreamReader<u8>> {
+        let make = |_| {
+            let (mut writer, reader) = wit_stream::new();
+            spawn_local(async move {
+                writer.write_all(vec![1]).await;
+            });
+            reader
+        };
+        (0..streams).map(make).collect()
+    }
+
     async fn later() -> FutureReader<String> {
         let (writer, reader) = wit_future::new(String::new);
         spawn_local(async move {
@@ -65,5 +83,17 @@ impl Guest for Tasks {
     async fn work_on() -> String {
         spawn_local(async { wait_for(20 * MILLISECOND).await });
         "returned".to_owned()
+    }
+
+    async fn ask(capability: String, input: String) -> Result<String, String> {
+        wait_for(MILLISECOND).await;
+        let answer = invoke::call(&capability, &input);
+        wait_for(MILLISECOND).await;
+        answer.map_err(|error| format!("{error:?}"))
+    }
+
+    async fn tally() -> u32 {
+        wait_for(MILLISECOND).await;
+        CALLS.fetch_add(1, Ordering::Relaxed) + 1
     }
 }
