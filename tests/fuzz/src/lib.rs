@@ -3,8 +3,8 @@
 //!
 //! `cargo xtask fuzz NAME` drives one of them with libFuzzer; a test of this crate drives all of
 //! them with the seeds in `tests/fuzz/seeds/` and with mutations of these. The conversion between
-//! WIT and JSON, and the code cache, are fuzzed from within the runtime, which lets nobody else at
-//! them; their tests are there.
+//! WIT and JSON, and the code cache, are fuzzed from within the runtime, and the journal from within
+//! the node, which let nobody else at them; their tests are there.
 
 mod evidence;
 mod files;
@@ -22,6 +22,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("cache", meshhost_runtime::fuzz::cache),
     #[cfg(fuzzing)]
     ("conversion", meshhost_runtime::fuzz::conversion),
+    #[cfg(fuzzing)]
+    ("journal", meshhost::store::writer::fuzz::journal),
     ("bundle", evidence::bundle),
     ("canonical", json::canonical),
     ("configuration", files::configuration),

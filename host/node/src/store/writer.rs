@@ -37,6 +37,11 @@ use super::{database::Database, error::StoreError, journal::Journal, results::Ke
 mod apply;
 mod batch;
 mod condition;
+// Twice, since the lints know what is for tests by this attribute alone.
+#[cfg(all(fuzzing, not(test)))]
+pub mod fuzz;
+#[cfg(test)]
+pub mod fuzz;
 mod group;
 mod load;
 mod memory;

@@ -33,7 +33,11 @@ pub(super) async fn replay(database: &Database, journal: &Path) -> Result<(), St
         }
         last = span.last;
         bytes += payload.len();
-        groups.push(Arc::new(Rows::decode(&payload)?));
+        let rows = Rows::decode(&payload)?;
+        if rows.span() != Some(span) {
+            return Err(StoreError::Damaged { what: "the journal" });
+        }
+        groups.push(Arc::new(rows));
         if groups.len() >= READ_AHEAD || bytes > super::apply::WAITING_BYTES_MAX {
             write(database, &mut groups).await?;
             bytes = 0;

@@ -383,6 +383,23 @@ async fn what_the_database_has_not_is_taken_from_the_journal() {
 }
 
 #[tokio::test]
+async fn a_frame_that_holds_other_events_than_it_says_is_damage() {
+    use crate::store::journal::{Frames, Span};
+
+    let home = Home::new().await;
+    home.writer.start(start_of(&context("call", "c", "local:me"), 0), any()).await.unwrap();
+    let mut frames = Frames::of(&home.folder.path().join("journal")).unwrap();
+    let (span, payload) = frames.next().unwrap().unwrap();
+    assert_eq!(span, Span { first: 1, last: 1 });
+    let forged = home.folder.path().join("forged");
+    let mut journal = Journal::open(&forged, Durability::Process).unwrap();
+    journal.append(Span { first: 1, last: 2 }, &payload).unwrap();
+    let empty = Home::new().await;
+    let opened = EvidenceWriter::open(empty.database.clone(), &forged, Durability::Process).await;
+    assert!(matches!(opened.unwrap_err(), StoreError::Damaged { what: "the journal" }));
+}
+
+#[tokio::test]
 async fn an_event_that_cannot_be_sealed_takes_its_batch_with_it_and_no_other() {
     let home = Home::new().await;
     let (bad, good) = (context("bad", "c", "local:me"), context("good", "c", "local:me"));
