@@ -129,6 +129,6 @@ fn an_event_that_is_too_large_or_beyond_the_last_sequence_is_refused() {
     assert_eq!(group.seal(&large, None).unwrap_err(), SealError::TooLarge);
     assert!(group.events().is_empty() && group.nodes().is_empty());
     let small = Draft::new(&context, stamp(1), EventType::ConfigurationChanged, Facts::new());
-    let spent = seal(small, INTEGER_MAX + 1, None, &mut Scratch::default());
+    let spent = seal(&small, INTEGER_MAX + 1, None, &mut Scratch::default());
     assert_eq!(spent.unwrap_err(), SealError::SequenceSpent);
 }
