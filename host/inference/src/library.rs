@@ -190,7 +190,9 @@ pub(crate) fn probe_main(library: &OsString) -> ExitCode {
         crate::settings::Provider::Cpu,
         1,
     ) {
-        Ok(_) => (format!("{ANSWER}{}", onnxruntime::version()), ExitCode::SUCCESS),
+        Ok(_) => {
+            (format!("{ANSWER}{}", onnxruntime::version(Path::new(library))), ExitCode::SUCCESS)
+        }
         Err(error) => (error.message, ExitCode::FAILURE),
     };
     let mut stdout = std::io::stdout().lock();

@@ -30,6 +30,7 @@ use placement::Placement;
 #[derive(Debug)]
 pub(crate) struct OnnxRuntime {
     environment: Environment,
+    version: String,
     provider: Provider,
     threads: usize,
 }
@@ -49,7 +50,7 @@ impl OnnxRuntime {
         })?;
         let environment = builder.with_name("meshhost").with_telemetry(false).build();
         let environment = environment.map_err(|error| unavailable(&error))?;
-        Ok(Self { environment, provider, threads })
+        Ok(Self { environment, version: version(library), provider, threads })
     }
 
     fn builder(&self, placement: &Placement) -> Result<SessionBuilder, ort::Error> {
@@ -72,7 +73,7 @@ impl OnnxRuntime {
 
 impl Engine for OnnxRuntime {
     fn name(&self) -> String {
-        format!("onnxruntime {}", version())
+        format!("onnxruntime {}", self.version)
     }
 
     fn load(&self, model: &[u8], _summary: &Summary) -> Result<Box<dyn Session>, InferenceError> {
@@ -95,12 +96,29 @@ impl Engine for OnnxRuntime {
     }
 }
 
-/// The version of the library that this process has loaded, as its build information has it.
-pub(crate) fn version() -> String {
-    let info = ort::info();
-    let branch = info.split("git-branch=").nth(1).and_then(|rest| rest.split(',').next());
-    let version = branch.and_then(|branch| branch.strip_prefix("rel-"));
-    version.map_or_else(|| info.chars().take(200).collect(), str::to_owned)
+/// The version of the library that this process has loaded. The safe part of the interface says
+/// the commit that it was built from alone, so that the file's name or folder says more where it
+/// holds a version: `libonnxruntime.so.1.31.1`, `onnxruntime/1.31.1/`.
+pub(crate) fn version(library: &Path) -> String {
+    let named = library.canonicalize().ok().and_then(|path| {
+        let name = path.file_name()?.to_str()?;
+        let folder = path.parent()?.file_name()?.to_str()?;
+        let named = name.split_once(".so.").map(|(_, version)| version);
+        [named, Some(folder)].into_iter().flatten().find(|text| is_version(text)).map(str::to_owned)
+    });
+    named.unwrap_or_else(|| {
+        let commit = ort::info().split("git-commit-id=").nth(1).unwrap_or_default();
+        format!(
+            "commit {}",
+            commit.chars().take_while(char::is_ascii_alphanumeric).collect::<String>()
+        )
+    })
+}
+
+/// Two numbers at least: `1` alone is the name of a link.
+fn is_version(text: &str) -> bool {
+    let number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    text.contains('.') && text.split('.').all(number)
 }
 
 /// What is registered for a provider, each so that it fails when it cannot be.

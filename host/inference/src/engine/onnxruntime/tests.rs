@@ -99,6 +99,7 @@ fn where_the_nodes_went_is_known_and_a_provider_that_is_not_there_fails_the_load
     assert_eq!(placement.nodes(), [("CPUExecutionProvider".to_owned(), 1)]);
     let cuda = OnnxRuntime {
         environment: engine.environment.clone(),
+        version: engine.version.clone(),
         provider: Provider::Cuda,
         threads: 1,
     };
