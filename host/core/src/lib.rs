@@ -17,6 +17,7 @@ pub mod evidence;
 pub mod gates;
 pub mod grant;
 pub mod id;
+pub mod inference;
 pub mod invocation;
 pub mod json;
 pub mod limits;

@@ -1,0 +1,238 @@
+//! Finds the library of ONNX Runtime. A candidate is opened in a child process first: what is
+//! missing, no library, too old or crashes when it is loaded takes nothing with it.
+
+use std::{
+    ffi::OsString,
+    io::Read as _,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitCode, Stdio},
+    time::{Duration, Instant},
+};
+
+use crate::{engine::onnxruntime, settings::Program};
+
+/// The argument that makes a child look at a library; the path follows.
+pub(crate) const PROBE: &str = "probe";
+/// What a probe's answer begins with: the library may print as well.
+const ANSWER: &str = "meshhost-onnxruntime-version:";
+/// How long a probe may take: a library on a cold disk takes a second.
+const PROBE_TIME: Duration = Duration::from_secs(20);
+/// Bytes of a probe's answer that are read.
+const ANSWER_BYTES_MAX: u64 = 64 * 1024;
+/// Entries of the folder of installed runtimes that are looked at.
+const VERSIONS_MAX: usize = 256;
+
+/// The name under which the system's loader knows the library.
+#[cfg(target_os = "macos")]
+pub const LOADER_NAME: &str = "libonnxruntime.dylib";
+/// The name under which the system's loader knows the library.
+#[cfg(not(target_os = "macos"))]
+pub const LOADER_NAME: &str = "libonnxruntime.so.1";
+
+/// Where to look for the library, first come, first taken:
+///
+/// 1. `configured`: what the node's configuration names. When it is set nothing else is tried.
+/// 2. `dylib_path`: the variable `ORT_DYLIB_PATH`.
+/// 3. `runtimes/onnxruntime/VERSION/` in the node's data, the newest version first.
+/// 4. beside the executable.
+/// 5. whatever the system's loader finds.
+#[must_use]
+pub fn candidates(
+    configured: Option<&Path>,
+    dylib_path: Option<&Path>,
+    runtimes: &Path,
+    executable: Option<&Path>,
+) -> Vec<PathBuf> {
+    if let Some(configured) = configured {
+        return vec![configured.to_owned()];
+    }
+    let mut found: Vec<PathBuf> = dylib_path.map(Path::to_owned).into_iter().collect();
+    let mut versions: Vec<_> = entries(&runtimes.join("onnxruntime"))
+        .filter_map(|folder| Some((version_of(folder.file_name()?.to_str()?)?, folder)))
+        .collect();
+    versions.sort();
+    found.extend(versions.iter().rev().filter_map(|(_, folder)| library_in(folder)));
+    found.extend(executable.and_then(Path::parent).and_then(library_in));
+    found.push(PathBuf::from(LOADER_NAME));
+    found
+}
+
+fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten();
+    entries.take(VERSIONS_MAX).filter_map(|entry| Some(entry.ok()?.path()))
+}
+
+/// `1.31.1` as numbers, so that 1.9 comes before 1.31.
+fn version_of(name: &str) -> Option<Vec<u32>> {
+    name.split('.').map(|part| part.parse().ok()).collect()
+}
+
+/// The library in a folder: by the shortest name, which is the link where there are several.
+fn library_in(folder: &Path) -> Option<PathBuf> {
+    let stem = LOADER_NAME.split('.').next()?;
+    let mut found: Vec<PathBuf> = entries(folder)
+        .filter(|path| path.is_file())
+        .filter(|path| {
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            name.strip_prefix(stem)
+                .is_some_and(|rest| rest.starts_with(".so") || rest.ends_with(".dylib"))
+        })
+        .collect();
+    found.sort_by_key(|path| (path.as_os_str().len(), path.clone()));
+    found.into_iter().next()
+}
+
+/// What became of one candidate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probed {
+    /// The library's path, or the name for the loader.
+    pub library: PathBuf,
+    /// Its version, or why it cannot be used.
+    pub result: Result<String, ProbeError>,
+}
+
+/// Why a library cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProbeError {
+    /// There is no such file.
+    #[error("there is no such file")]
+    Missing,
+    /// It did not load; what the loader said.
+    #[error("{0}")]
+    Refused(String),
+    /// It ended the process that opened it.
+    #[error("it crashed the process that opened it ({0})")]
+    Crashed(String),
+    /// It took too long.
+    #[error("it did not load within {} seconds", PROBE_TIME.as_secs())]
+    Slow,
+    /// The child could not be started.
+    #[error("the process that would open it could not be started")]
+    NoChild,
+}
+
+/// Opens each candidate in a child process until one can be used. Blocks for as long as that takes.
+#[must_use]
+pub fn probe_all(program: &Program, candidates: &[PathBuf]) -> Vec<Probed> {
+    let mut probed = Vec::new();
+    for library in candidates {
+        let result = probe(program, library);
+        let usable = result.is_ok();
+        probed.push(Probed { library: library.clone(), result });
+        if usable {
+            break;
+        }
+    }
+    probed
+}
+
+fn probe(program: &Program, library: &Path) -> Result<String, ProbeError> {
+    // A name without a folder is for the loader to find.
+    if library.components().count() > 1 && !library.is_file() {
+        return Err(ProbeError::Missing);
+    }
+    let mut child = start(program, library).map_err(|_| ProbeError::NoChild)?;
+    let stdout = child.stdout.take().ok_or(ProbeError::NoChild)?;
+    // What it says is read beside, so that a library that talks much does not wait for ever.
+    let reader = std::thread::spawn(move || {
+        let mut answer = Vec::new();
+        let _ = stdout.take(ANSWER_BYTES_MAX).read_to_end(&mut answer);
+        String::from_utf8_lossy(&answer).into_owned()
+    });
+    let status = wait(&mut child)?;
+    let answer = reader.join().unwrap_or_default();
+    match answer.lines().find_map(|line| line.strip_prefix(ANSWER)) {
+        Some(version) if status.success() => Ok(version.to_owned()),
+        _ if status.code() == Some(1) => {
+            Err(ProbeError::Refused(answer.lines().next_back().unwrap_or_default().to_owned()))
+        }
+        _ => Err(ProbeError::Crashed(status.to_string())),
+    }
+}
+
+fn start(program: &Program, library: &Path) -> std::io::Result<Child> {
+    Command::new(&program.path)
+        .args(&program.arguments)
+        .arg(PROBE)
+        .arg(library)
+        .env_clear()
+        .envs(program.environment.iter().map(|(name, value)| (name, value)))
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+}
+
+fn wait(child: &mut Child) -> Result<std::process::ExitStatus, ProbeError> {
+    /// How often a child is asked whether it ended.
+    const INTERVAL: Duration = Duration::from_millis(5);
+    let started = Instant::now();
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) => return Ok(status),
+            Ok(None) if started.elapsed() < PROBE_TIME => std::thread::sleep(INTERVAL),
+            Ok(None) | Err(_) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(ProbeError::Slow);
+            }
+        }
+    }
+}
+
+/// The child's part: opens the library and says its version, or why not, on standard output.
+pub(crate) fn probe_main(library: &OsString) -> ExitCode {
+    use std::io::Write as _;
+
+    let (line, exit) = match onnxruntime::OnnxRuntime::start(
+        Path::new(library),
+        crate::settings::Provider::Cpu,
+        1,
+    ) {
+        Ok(_) => {
+            (format!("{ANSWER}{}", onnxruntime::version(Path::new(library))), ExitCode::SUCCESS)
+        }
+        Err(error) => (error.message, ExitCode::FAILURE),
+    };
+    let mut stdout = std::io::stdout().lock();
+    match writeln!(stdout, "\n{line}").and_then(|()| stdout.flush()) {
+        Ok(()) => exit,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libraries_are_looked_for_in_the_documented_order() {
+        let data = tempfile::tempdir().unwrap();
+        let place = |folder: &str, name: &str| {
+            let folder = data.path().join(folder);
+            std::fs::create_dir_all(&folder).unwrap();
+            let path = folder.join(name);
+            std::fs::write(&path, b"").unwrap();
+            path
+        };
+        let old = place("runtimes/onnxruntime/1.9.0", "libonnxruntime.so.1.9.0");
+        let new = place("runtimes/onnxruntime/1.31.1", "libonnxruntime.so.1.31.1");
+        place("runtimes/onnxruntime/1.31.1", "libonnxruntime_providers_cuda.so");
+        place("runtimes/onnxruntime/unknown", "libonnxruntime.so");
+        place("bin", "libonnxruntime.so.1.31.1");
+        let beside = place("bin", "libonnxruntime.so.1");
+        let runtimes = data.path().join("runtimes");
+        let executable = data.path().join("bin/meshhost");
+        let variable = Path::new("/opt/ort.so");
+        assert_eq!(
+            candidates(None, Some(variable), &runtimes, Some(&executable)),
+            [variable.to_owned(), new, old, beside, PathBuf::from(LOADER_NAME)]
+        );
+        let configured = Path::new("/opt/own.so");
+        assert_eq!(
+            candidates(Some(configured), Some(variable), &runtimes, Some(&executable)),
+            [configured]
+        );
+    }
+}
