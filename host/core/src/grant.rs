@@ -59,6 +59,8 @@ pub struct EffectiveGrants {
     pub key_value_bytes: Option<u64>,
     /// Capabilities that may be called.
     pub calls: Vec<CallRule>,
+    /// Names of the models that it may run.
+    pub models: Vec<String>,
     /// Bytes of standard output per call.
     pub stdout_bytes: u64,
     /// Bytes of log text per call.

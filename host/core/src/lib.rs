@@ -22,6 +22,7 @@ pub mod invocation;
 pub mod json;
 pub mod limits;
 pub mod manifest;
+pub mod model_use;
 pub mod network;
 pub mod outcome;
 pub mod permission;

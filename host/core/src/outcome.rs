@@ -7,6 +7,7 @@ use crate::{
     code::Code,
     id::{CapabilityId, CorrelationId, InvocationId},
     limits::Usage,
+    model_use::ModelUse,
 };
 
 /// The word for the end of a call, as it stands in evidence.
@@ -137,6 +138,8 @@ pub struct CallResult {
     pub usage: Usage,
     /// What was denied during the call.
     pub denied: Vec<DeniedAccess>,
+    /// The models that ran for it.
+    pub models: Vec<ModelUse>,
     /// Log lines of the plugin, bounded by the log limit; never part of evidence.
     pub log: Vec<String>,
 }

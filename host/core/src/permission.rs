@@ -12,6 +12,7 @@
 //! | `clock`, `random` | the wall clock and monotonic clock; secure random numbers |
 //! | `kv=8MiB` | a key-value store of that size |
 //! | `call=filesystem.*`, `call=filesystem.read path=~/notes/**` | calling other capabilities |
+//! | `model=ppocr-det` | running a model that the operator has added under that name |
 //! | `stdout=64KiB`, `log=64KiB` | standard output of commands; log text |
 //!
 //! A manifest may ask for a folder without naming it (`fs:ro`, or `fs:ro=/data=` when the plugin
@@ -40,6 +41,7 @@ mod size;
 
 pub use call::{ARGUMENTS_MAX, CallRule, CallRules};
 pub(crate) use call::{covers_id, same_name};
+pub use parse::is_model_name;
 pub use size::parse_size;
 
 pub(crate) use size::format_size;
@@ -50,6 +52,8 @@ pub const PERMISSION_BYTES_MAX: usize = 10_240;
 pub const PATH_BYTES_MAX: usize = 4_096;
 /// Longest name of an environment variable in bytes.
 pub const ENVIRONMENT_NAME_BYTES_MAX: usize = 128;
+/// Longest name of a model in bytes.
+pub const MODEL_NAME_BYTES_MAX: usize = 64;
 /// Longest value of an environment variable in bytes.
 pub const ENVIRONMENT_VALUE_BYTES_MAX: usize = 4_096;
 
@@ -119,6 +123,11 @@ pub enum Permission {
     },
     /// Calling other capabilities.
     Call(CallRule),
+    /// Running a model.
+    Model {
+        /// The name that the operator added it under.
+        name: String,
+    },
     /// Standard output of a command, at most this many bytes a call.
     Stdout {
         /// Bytes a call.
@@ -173,6 +182,7 @@ impl Permission {
             (Self::KeyValue { bytes }, Self::KeyValue { bytes: other })
             | (Self::Stdout { bytes }, Self::Stdout { bytes: other })
             | (Self::Log { bytes }, Self::Log { bytes: other }) => bytes >= other,
+            (Self::Model { name }, Self::Model { name: other }) => name == other,
             (Self::Clock, Self::Clock) | (Self::Random, Self::Random) => true,
             _ => false,
         }
@@ -287,6 +297,7 @@ impl fmt::Display for Permission {
             Self::Random => formatter.write_str("random"),
             Self::KeyValue { bytes } => write!(formatter, "kv={}", format_size(*bytes)),
             Self::Call(rule) => write!(formatter, "call={rule}"),
+            Self::Model { name } => write!(formatter, "model={name}"),
             Self::Stdout { bytes } => write!(formatter, "stdout={}", format_size(*bytes)),
             Self::Log { bytes } => write!(formatter, "log={}", format_size(*bytes)),
         }

@@ -103,6 +103,13 @@ pub trait Invoker: Send + Sync + Debug {
     ) -> CallResult;
 }
 
+/// The names that the operator gave to models.
+#[async_trait]
+pub trait ModelNames: Send + Sync + Debug {
+    /// The model that has this name now.
+    async fn digest_of(&self, name: &str) -> Option<Digest>;
+}
+
 /// The wall clock.
 pub trait Clock: Send + Sync + Debug {
     /// Microseconds since 1970-01-01T00:00:00Z.

@@ -229,6 +229,7 @@ impl Door {
         let answer = Answer {
             usage: executed.usage,
             denied: executed.denied,
+            models: executed.models,
             log: executed.log,
             ..Answer::refused(&opened, Some(&served), executed.outcome, evidence_ids)
         };

@@ -21,6 +21,7 @@ use meshhost_core::{
     id::PluginName,
     invocation::Invocation,
     limits::{Limits, Usage},
+    model_use::ModelUse,
     outcome::{DeniedAccess, Outcome, Refusal},
     permit::Permit,
     ports::BlobStore,
@@ -65,6 +66,8 @@ pub struct Executed {
     pub usage: Usage,
     /// What was denied, once per permission.
     pub denied: Vec<DeniedAccess>,
+    /// The models that ran for it.
+    pub models: Vec<ModelUse>,
     /// Log lines within the limit.
     pub log: Vec<String>,
     /// Whether the guest trapped or ran into a limit of its own (counts towards quarantine), and
@@ -109,6 +112,7 @@ impl Executed {
             outcome,
             usage: Usage::default(),
             denied: Vec::new(),
+            models: Vec::new(),
             log: Vec::new(),
             trapped: None,
             state_lost: false,

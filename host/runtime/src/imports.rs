@@ -11,9 +11,11 @@ mod clocks;
 mod config;
 mod filesystem;
 mod http;
+mod inference;
 mod invoke;
 mod keyvalue;
 mod logging;
+mod nn;
 mod random;
 mod sockets;
 mod terminals;
@@ -127,6 +129,8 @@ pub(crate) fn link_all(linker: &mut Linker<HostState>, kind: EngineKind) -> wasm
     config::link(linker)?;
     logging::link(linker)?;
     blob::link(linker)?;
+    inference::link(linker)?;
+    nn::link(linker)?;
     invoke::link(linker)
 }
 

@@ -11,7 +11,8 @@ use meshhost_core::{
     capability::ExportPath,
     code::Code,
     id::Digest,
-    ports::{Clock, Entropy, Invoker, KeyValueStore},
+    inference::Inference,
+    ports::{Clock, Entropy, Invoker, KeyValueStore, ModelNames},
 };
 use serde_json::Value;
 use tokio::sync::watch;
@@ -40,6 +41,10 @@ pub struct Ports {
     pub key_values: Arc<dyn KeyValueStore>,
     /// The door, for components that call others.
     pub invoker: Arc<dyn Invoker>,
+    /// The names of the node's models.
+    pub model_names: Arc<dyn ModelNames>,
+    /// The models themselves.
+    pub inference: Arc<dyn Inference>,
     /// The wall clock.
     pub clock: Arc<dyn Clock>,
     /// Random numbers.

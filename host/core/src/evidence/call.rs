@@ -24,6 +24,7 @@ use crate::{
     id::{Digest, PluginName},
     invocation::EntranceKind,
     limits::Usage,
+    model_use::ModelUse,
     outcome::{DeniedAccess, OutcomeKind},
 };
 
@@ -178,6 +179,8 @@ pub struct End<'a> {
     pub output_valid: bool,
     /// What was denied during the call.
     pub denied: &'a [DeniedAccess],
+    /// The models that ran for it.
+    pub models: &'a [ModelUse],
     /// Bytes of the guest's own error, trap or panic text, none of which is recorded.
     pub guest_text_bytes: u64,
 }
@@ -190,6 +193,10 @@ pub fn ended(context: &Arc<Context>, stamp: Stamp, end: End<'_>) -> Draft {
         let entries = end.denied.iter().take(LIST_ENTRIES_MAX);
         let entries = entries.map(|access| denied_facts(access, &stamp.salt)).collect();
         facts = facts.objects("denied", entries).count("denied_count", count(end.denied.len()));
+    }
+    if !end.models.is_empty() {
+        let entries = end.models.iter().take(LIST_ENTRIES_MAX).map(model_facts).collect();
+        facts = facts.objects("models", entries);
     }
     if let Some(output) = end.output {
         facts = facts.object("output", output.facts());
@@ -257,6 +264,18 @@ fn usage_facts(usage: &Usage) -> Facts {
         .count("memory_bytes", usage.memory_bytes)
         .count("output_bytes", usage.output_bytes)
         .count("wall_us", usage.wall_us)
+}
+
+/// Names of engines and providers are the host's words.
+fn model_facts(used: &ModelUse) -> Facts {
+    Facts::new()
+        .count("batch_max", used.batch_max.into())
+        .text("engine", used.engine.to_string())
+        .digest("model", &used.model)
+        .text("provider", used.provider.to_string())
+        .count("queue_us", used.queue_us)
+        .count("run_us", used.run_us)
+        .count("runs", used.runs)
 }
 
 /// Function and kind of permission are the host's words. What the guest tried to reach is the

@@ -18,6 +18,7 @@ use crate::{
     id::{Digest, HostId},
     invocation::{EntranceKind, Subject},
     limits::Usage,
+    model_use::ModelUse,
     outcome::{DeniedAccess, OutcomeKind},
 };
 
@@ -82,6 +83,15 @@ pub(super) fn call(number: u64, correlation: &str) -> Vec<Draft> {
         function: "wasi:filesystem/types#open-at".to_owned(),
         target: "/home/secret".to_owned(),
     }];
+    let models = [ModelUse {
+        model: Digest::of(b"model"),
+        engine: "engine 1".into(),
+        provider: "cpu".into(),
+        runs: 2,
+        queue_us: 3,
+        run_us: 4,
+        batch_max: 1,
+    }];
     let end = End {
         outcome: if failed { OutcomeKind::Failure } else { OutcomeKind::Success },
         reason: failed.then(|| Reason::new(Code::Trap)),
@@ -89,6 +99,7 @@ pub(super) fn call(number: u64, correlation: &str) -> Vec<Draft> {
         output: Some(Commitment::new(&stamp(number * 10 + 1).salt, "null")),
         output_valid: true,
         denied: if failed { &denied } else { &[] },
+        models: if failed { &[] } else { &models },
         guest_text_bytes: 5,
     };
     drafts.push(ended(&context, stamp(number * 10 + 1), end));

@@ -89,6 +89,7 @@ mod tests {
                 output: None,
                 output_valid: true,
                 denied: &[],
+                models: &[],
                 guest_text_bytes: 0,
             };
             let mut group = Sealer::default().group();

@@ -137,6 +137,7 @@ fn reduced(permission: &Permission, ceiling: &Ceiling) -> Option<Permission> {
         Permission::Environment { .. }
         | Permission::Clock
         | Permission::Random
+        | Permission::Model { .. }
         | Permission::Call(_) => Some(permission.clone()),
     }
 }
@@ -262,6 +263,11 @@ fn add(
             values.key_value_bytes = values.key_value_bytes.max(Some(*bytes));
         }
         Permission::Call(rule) => values.calls.push(rule.clone()),
+        Permission::Model { name } => {
+            if !values.models.contains(name) {
+                values.models.push(name.clone());
+            }
+        }
         Permission::Stdout { bytes } => values.stdout_bytes = values.stdout_bytes.max(*bytes),
         Permission::Log { bytes } => values.log_bytes = values.log_bytes.max(*bytes),
     }

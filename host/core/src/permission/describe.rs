@@ -28,6 +28,7 @@ impl Permission {
                 format!("keep up to {} in a key-value store", words_of_size(*bytes))
             }
             Self::Call(rule) => describe_call(rule),
+            Self::Model { name } => format!("run the model {name}"),
             Self::Stdout { bytes } => {
                 format!("write up to {} of standard output in a call", words_of_size(*bytes))
             }

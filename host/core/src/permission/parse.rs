@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use super::{
     ARGUMENTS_MAX, CallRule, ENVIRONMENT_NAME_BYTES_MAX, ENVIRONMENT_VALUE_BYTES_MAX, FolderMode,
-    PATH_BYTES_MAX, PERMISSION_BYTES_MAX, Permission, PermissionError, folder, glob, parse_size,
+    MODEL_NAME_BYTES_MAX, PATH_BYTES_MAX, PERMISSION_BYTES_MAX, Permission, PermissionError, folder, glob, parse_size,
 };
 use crate::{
     diagnostic::{nearest, printable},
@@ -16,7 +16,7 @@ use crate::{
 const SHOWN_CHARS_MAX: usize = 80;
 /// Longest name of a fixed argument in bytes.
 const ARGUMENT_NAME_BYTES_MAX: usize = 64;
-const KINDS: [&str; 12] = [
+const KINDS: [&str; 13] = [
     "fs:ro",
     "fs:git",
     "fs:rw",
@@ -28,6 +28,7 @@ const KINDS: [&str; 12] = [
     "random",
     "kv",
     "call",
+    "model",
     "stdout",
 ];
 
@@ -64,7 +65,7 @@ impl FromStr for Permission {
             None => {
                 let known = nearest(kind, KINDS.into_iter().chain(["log"]));
                 let hint = known.map_or_else(
-                    || "permissions begin with fs:ro, fs:git, fs:rw, net, env, clock, random, kv, call, stdout or log".to_owned(),
+                    || "permissions begin with fs:ro, fs:git, fs:rw, net, env, clock, random, kv, call, model, stdout or log".to_owned(),
                     |known| format!("did you mean `{known}`?"),
                 );
                 Err(error("there is no such kind".to_owned(), Some(hint)))
@@ -86,6 +87,7 @@ fn parse_kind(kind: &str, value: Option<&str>) -> Option<Result<Permission, Prob
         "random" => parse_plain(value, Permission::Random),
         "kv" => parse_bytes(value, "kv=8MiB").map(|bytes| Permission::KeyValue { bytes }),
         "call" => parse_call(value),
+        "model" => parse_model(value),
         "stdout" => parse_bytes(value, "stdout=64KiB").map(|bytes| Permission::Stdout { bytes }),
         "log" => parse_bytes(value, "log=64KiB").map(|bytes| Permission::Log { bytes }),
         _ => return None,
@@ -193,6 +195,25 @@ fn parse_call(value: Option<&str>) -> Result<Permission, Problem> {
         arguments.push((name.to_owned(), pattern.to_owned()));
     }
     Ok(Permission::Call(CallRule { capability, arguments }))
+}
+
+fn parse_model(value: Option<&str>) -> Result<Permission, Problem> {
+    let hint = "write model=NAME; a name is made of a-z, 0-9 and -";
+    let name = value.ok_or_else(|| Problem::new("it names no model", hint))?;
+    if !is_model_name(name) {
+        return Err(Problem::new("the model's name is not right", hint));
+    }
+    Ok(Permission::Model { name: name.to_owned() })
+}
+
+/// Whether the text can name a model: 1 to [`MODEL_NAME_BYTES_MAX`] of `a-z`, `0-9` and `-`,
+/// beginning with a letter. So a name is never a path or an address.
+#[must_use]
+pub fn is_model_name(text: &str) -> bool {
+    let letter =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let begins = text.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase());
+    begins && text.len() <= MODEL_NAME_BYTES_MAX && text.bytes().all(letter)
 }
 
 /// Whether the text is an id, a prefix that ends in `.*`, or `*`.

@@ -3,6 +3,7 @@
 use meshhost_core::{
     id::{CapabilityId, CorrelationId, Digest, InvocationId, PluginName},
     limits::{Limits, Usage},
+    model_use::ModelUse,
     outcome::{DeniedAccess, OutcomeKind, Refusal},
 };
 use serde::{Deserialize, Serialize};
@@ -138,6 +139,8 @@ pub struct CallReply {
     pub error: Option<Refusal>,
     /// What was denied during the call, with the command that would grant it.
     pub denied: Vec<DeniedView>,
+    /// The models that ran for it.
+    pub models: Vec<ModelUse>,
     /// Log lines of the plugin.
     pub log: Vec<String>,
     /// The events written.

@@ -120,6 +120,7 @@ pub(crate) fn call_reply(outcome: OutcomeKind, code: Option<Code>) -> CallReply 
         data: success.then(|| json!({"commits": 2})),
         error: code.map(|code| Refusal::new(code, "what happened")),
         denied: Vec::new(),
+        models: Vec::new(),
         log: Vec::new(),
         evidence_ids: vec!["e-1".to_owned(), "e-2".to_owned()],
         usage: Usage::default(),

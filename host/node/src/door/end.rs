@@ -77,6 +77,7 @@ impl Waiting {
             output: None,
             output_valid: true,
             denied: &[],
+            models: &[],
             guest_text_bytes: 0,
         };
         ended(&self.context, door.stamp(), end)
@@ -98,6 +99,7 @@ pub(crate) fn end_draft(door: &Door, opened: &Opened, executed: &Executed) -> Dr
         output: output.map(|text| Commitment::new(&stamp.salt, &text)),
         output_valid: refusal.is_none_or(|refusal| refusal.code != Code::OutputInvalid),
         denied: &executed.denied,
+        models: &executed.models,
         guest_text_bytes: refusal.map_or(0, guest_text_bytes),
     };
     ended(&opened.context, stamp, end)

@@ -4,6 +4,7 @@ use meshhost_core::{
     evidence::time::Timestamp,
     invocation::Invocation,
     limits::Usage,
+    model_use::ModelUse,
     outcome::{CallResult, DeniedAccess, Outcome, Refusal},
 };
 
@@ -18,6 +19,7 @@ pub(crate) struct Answer<'a> {
     pub(crate) evidence_ids: Vec<String>,
     pub(crate) usage: Usage,
     pub(crate) denied: Vec<DeniedAccess>,
+    pub(crate) models: Vec<ModelUse>,
     pub(crate) log: Vec<String>,
 }
 
@@ -43,6 +45,7 @@ impl<'a> Answer<'a> {
                 log_bytes: 0,
             },
             denied: Vec::new(),
+            models: Vec::new(),
             log: Vec::new(),
         }
     }
@@ -64,6 +67,7 @@ impl<'a> Answer<'a> {
             replayed: false,
             usage: self.usage,
             denied: self.denied,
+            models: self.models,
             log: self.log,
         }
     }
@@ -84,6 +88,7 @@ impl<'a> Answer<'a> {
             replayed: false,
             usage: Usage::default(),
             denied: Vec::new(),
+            models: Vec::new(),
             log: Vec::new(),
         }
     }

@@ -160,6 +160,7 @@ fn reply(result: CallResult) -> CallReply {
         data,
         error,
         denied,
+        models: result.models,
         log: result.log,
         evidence_ids: result.evidence_ids,
         usage: result.usage,

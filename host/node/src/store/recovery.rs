@@ -107,6 +107,7 @@ pub(super) async fn end_interrupted(
                 output: None,
                 output_valid: true,
                 denied: &[],
+                models: &[],
                 guest_text_bytes: 0,
             };
             let draft = ended(&Arc::new(context), sys::stamp(clock, entropy), end);

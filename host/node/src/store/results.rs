@@ -12,6 +12,7 @@ use meshhost_core::{
     id::{CapabilityId, CorrelationId, InvocationId},
     invocation::Invocation,
     limits::Usage,
+    model_use::ModelUse,
     outcome::{CallResult, DeniedAccess, Outcome, OutcomeKind, Refusal},
     ports::Clock,
 };
@@ -208,6 +209,8 @@ struct StoredResult {
     completed_at: String,
     usage: Usage,
     denied: Vec<DeniedAccess>,
+    #[serde(default)]
+    models: Vec<ModelUse>,
 }
 
 impl StoredResult {
@@ -229,6 +232,7 @@ impl StoredResult {
             completed_at: result.completed_at.clone(),
             usage: result.usage,
             denied: result.denied.clone(),
+            models: result.models.clone(),
         }
     }
 
@@ -257,6 +261,7 @@ impl StoredResult {
             replayed: true,
             usage: self.usage,
             denied: self.denied,
+            models: self.models,
             log: Vec::new(),
         }
     }

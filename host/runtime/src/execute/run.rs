@@ -309,8 +309,9 @@ impl Run {
                 }
             },
         };
-        let (denied, log) = (taken.denied, taken.log);
-        let executed = Executed { outcome, usage, denied, log, trapped, state_lost: false };
+        let (denied, models, log) = (taken.denied, taken.models, taken.log);
+        let executed =
+            Executed { outcome, usage, denied, models, log, trapped, state_lost: false };
         Performed { executed, pool_exhausted, room: None }
     }
 }

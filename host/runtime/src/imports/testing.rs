@@ -26,6 +26,8 @@ use crate::{
     state::{Call, HostState, Shared},
 };
 
+mod models;
+
 /// The time that the node's clock shows: not the call's start.
 pub(crate) const NOW_US: i64 = 1_700_000_000_000_001;
 /// When the call began.
@@ -89,6 +91,8 @@ pub(crate) fn ports() -> Ports {
     Ports {
         key_values: memory.clone(),
         invoker: memory.clone(),
+        model_names: Arc::new(models::Doubling),
+        inference: Arc::new(models::Doubling),
         clock: memory.clone(),
         entropy: memory,
     }
@@ -256,6 +260,7 @@ impl Invoker for Memory {
             replayed: false,
             usage: Default::default(),
             denied: Vec::new(),
+            models: Vec::new(),
             log: Vec::new(),
         }
     }

@@ -34,6 +34,7 @@ const ENVIRONMENT: Need = Need::OneOf(&["env=NAME"]);
 const STDOUT: Need = Need::OneOf(&["stdout=SIZE"]);
 const LOG: Need = Need::OneOf(&["log=SIZE"]);
 const KEY_VALUE: Need = Need::OneOf(&["kv=SIZE"]);
+const MODEL: Need = Need::OneOf(&["model=NAME"]);
 const CALL: Need = Need::OneOf(&["call=CAPABILITY"]);
 
 /// Every interface that the linker serves: package, interface, versions, need. `*` stands for
@@ -82,7 +83,13 @@ pub(super) const TABLE: &[(&str, &str, Served, Need)] = &[
     ("wasi:keyvalue", "batch", Served::Exactly("0.2.0-draft"), KEY_VALUE),
     ("wasi:config", "store", Served::Exactly("0.2.0-rc.1"), ENVIRONMENT),
     ("wasi:logging", "logging", Served::Exactly("0.1.0-draft"), LOG),
+    ("wasi:nn", "errors", Served::Exactly("0.2.0-rc-2024-10-28"), Need::Nothing),
+    ("wasi:nn", "graph", Served::Exactly("0.2.0-rc-2024-10-28"), MODEL),
+    ("wasi:nn", "inference", Served::Exactly("0.2.0-rc-2024-10-28"), MODEL),
+    ("wasi:nn", "tensor", Served::Exactly("0.2.0-rc-2024-10-28"), Need::Nothing),
     ("meshhost:blob", "types", Served::Release01, Need::Nothing),
+    ("meshhost:inference", "sessions", Served::Release01, MODEL),
+    ("meshhost:inference", "text", Served::Release01, MODEL),
     ("meshhost:mesh", "invoke", Served::Release01, CALL),
 ];
 

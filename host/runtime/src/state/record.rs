@@ -7,7 +7,9 @@ use std::sync::{
 };
 
 use meshhost_core::{
+    inference::RunReport,
     limits::{LimitKind, Limits},
+    model_use::{ModelUse, count_run},
     outcome::DeniedAccess,
 };
 
@@ -33,6 +35,7 @@ pub(crate) struct CallRecord {
 struct Texts {
     limit: Option<LimitKind>,
     denied: Vec<DeniedAccess>,
+    models: Vec<ModelUse>,
     log: LogCollector,
     stdout: Vec<u8>,
 }
@@ -129,6 +132,11 @@ impl CallRecord {
         }
     }
 
+    /// Counts a run of a model.
+    pub(crate) fn ran(&self, report: &RunReport) {
+        count_run(&mut self.texts().models, report);
+    }
+
     /// Adds text of the guest's log or standard error; a line feed ends a line. `granted_bytes`
     /// is what the plugin's grants allow; the rest is counted and dropped.
     pub(crate) fn log(&self, text: &str, granted_bytes: u64) {
@@ -155,12 +163,13 @@ impl CallRecord {
         Ok(())
     }
 
-    /// Takes what the call has left: denials, log lines, offered log bytes, standard output.
+    /// Takes what the call has left: denials, runs of models, log lines, offered log bytes, standard output.
     pub(crate) fn take(&self) -> Taken {
         let mut texts = self.texts();
         let (log, log_bytes) = std::mem::take(&mut texts.log).finish();
         Taken {
             denied: std::mem::take(&mut texts.denied),
+            models: std::mem::take(&mut texts.models),
             log,
             log_bytes,
             stdout: std::mem::take(&mut texts.stdout),
@@ -172,6 +181,7 @@ impl CallRecord {
 #[derive(Debug, Default)]
 pub(crate) struct Taken {
     pub(crate) denied: Vec<DeniedAccess>,
+    pub(crate) models: Vec<ModelUse>,
     pub(crate) log: Vec<String>,
     /// Bytes of log text offered, dropped ones included.
     pub(crate) log_bytes: u64,

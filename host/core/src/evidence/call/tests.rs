@@ -74,6 +74,7 @@ fn end(outcome: OutcomeKind, denied: &[DeniedAccess]) -> End<'_> {
         output: None,
         output_valid: true,
         denied,
+        models: &[],
         guest_text_bytes: 0,
     }
 }

@@ -100,6 +100,7 @@ fn end(context: &Arc<Context>, outcome: OutcomeKind, code: Option<Code>) -> Vec<
         output: None,
         output_valid: true,
         denied: &[],
+        models: &[],
         guest_text_bytes: 0,
     };
     vec![ended(context, now(), end)]

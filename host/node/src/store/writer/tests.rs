@@ -92,6 +92,7 @@ fn end_of(context: &Arc<Context>) -> Vec<Draft> {
         output: None,
         output_valid: true,
         denied: &[],
+        models: &[],
         guest_text_bytes: 0,
     };
     vec![ended(context, stamp(&format!("{}-end", context.invocation_id), 0), end)]
