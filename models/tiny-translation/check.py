@@ -40,7 +40,12 @@ class Translator:
             logits.append(found[0][:, -1])
             last = logits[-1].argmax(axis=-1)[:, np.newaxis]
             rows.append(last)
-        return [list(row[: list(row).index(end)] if end in row else row) for row in np.hstack(rows)], np.stack(logits, 1)
+        return [until(list(row), end) for row in np.hstack(rows)], np.stack(logits, 1)
+
+
+def until(row, end):
+    """The tokens before the end."""
+    return row[: row.index(end)] if end in row else row
 
 
 def check(vocabulary, weights, folder, sentences):

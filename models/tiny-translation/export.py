@@ -44,8 +44,10 @@ def encoder(weights, path):
 
 def decoder(weights, vocabulary, path):
     graph = Graph(weights)
-    outputs = [floats("logits", "batch_size", "decoder_sequence_length", vocabulary), *caches("present", "encoder_sequence_length")]
-    without, cached = (branch(graph, with_past).proto(name, [], outputs) for name, with_past in (("no_past", False), ("with_past", True)))
+    logits = floats("logits", "batch_size", "decoder_sequence_length", vocabulary)
+    outputs = [logits, *caches("present", "encoder_sequence_length")]
+    without = branch(graph, with_past=False).proto("no_past", [], outputs)
+    cached = branch(graph, with_past=True).proto("with_past", [], outputs)
     names = [output.name for output in outputs]
     graph.node("If", ["use_cache_branch"], "optimum::if", names, then_branch=cached, else_branch=without)
     inputs = [
@@ -142,7 +144,8 @@ def later_bias(graph):
 
 
 def keys_and_values(graph, name, states):
-    return [by_head(graph, f"{name}.{part}", graph.linear(f"{name}.{part}", states)) for part in ("k_proj", "v_proj")]
+    names = [f"{name}.{part}" for part in ("k_proj", "v_proj")]
+    return [by_head(graph, name, graph.linear(name, states)) for name in names]
 
 
 def by_head(graph, name, value):
