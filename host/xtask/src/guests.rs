@@ -98,13 +98,13 @@ fn finished(guest: &Guest) -> anyhow::Result<Vec<u8>> {
 fn documentation(guest: &Guest) -> anyhow::Result<Option<String>> {
     let wit = tools::root().join("wit");
     let own = guest.folder.join("wit");
-    let contract = subfolders(&wit.join(&guest.name))?;
+    let contract = tools::subfolders(&wit.join(&guest.name))?;
     if contract.is_empty() && !own.exists() {
         return Ok(None);
     }
     let world = own.exists().then_some(WORLD);
     // Blobs first: the others use them.
-    let folders = subfolders(&wit.join("blob"))?.into_iter().chain(contract);
+    let folders = tools::subfolders(&wit.join("blob"))?.into_iter().chain(contract);
     let folders: Vec<_> = folders.chain(world.map(|_| own)).collect();
     let folders: Vec<_> = folders.iter().map(PathBuf::as_path).collect();
     embed::docs_of_wit(&folders, world).map(Some)
@@ -114,7 +114,7 @@ fn documentation(guest: &Guest) -> anyhow::Result<Option<String>> {
 fn find() -> anyhow::Result<Vec<Guest>> {
     let mut guests = Vec::new();
     for (place, first_party) in [("plugins", true), ("tests/guests", false)] {
-        for folder in subfolders(&tools::root().join(place))? {
+        for folder in tools::subfolders(&tools::root().join(place))? {
             let Some(language) = language(&folder, first_party) else { continue };
             let Some(name) = folder.file_name().and_then(|name| name.to_str()) else { continue };
             guests.push(Guest { name: name.to_owned(), language, first_party, folder });
@@ -136,19 +136,4 @@ fn language(folder: &Path, first_party: bool) -> Option<Language> {
     } else {
         None
     }
-}
-
-/// The folders in a folder, sorted; none when it is not there.
-fn subfolders(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    if !folder.exists() {
-        return Ok(Vec::new());
-    }
-    let entries = folder.read_dir().with_context(|| format!("read {}", folder.display()))?;
-    let mut folders: Vec<_> = entries
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<Result<_, _>>()
-        .with_context(|| format!("read {}", folder.display()))?;
-    folders.retain(|path| path.is_dir());
-    folders.sort();
-    Ok(folders)
 }

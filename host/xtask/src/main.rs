@@ -5,7 +5,10 @@ mod demo;
 mod embed;
 mod fuzz;
 mod guests;
+mod inputs;
 mod install;
+mod models;
+mod python;
 mod say;
 mod setup;
 mod test;
@@ -37,6 +40,15 @@ enum Task {
         /// Only these.
         #[arg(long, value_name = "NAME")]
         only: Vec<String>,
+    },
+    /// Fetch the models and ONNX Runtime to target/models and target/runtimes, and check them.
+    Models {
+        /// Only these packages.
+        #[arg(long, value_name = "NAME")]
+        only: Vec<String>,
+        /// Do not ask before installing system packages.
+        #[arg(long)]
+        yes: bool,
     },
     /// Show the main job on real data: set everything up, install two plugins, call them, see one
     /// denied and one stopped, verify the record. Changes nothing in the home folder.
@@ -84,6 +96,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().task {
         Task::Setup { yes } => setup::run(yes),
         Task::Guests { only } => guests::run(&only),
+        Task::Models { only, yes } => models::run(&only, yes),
         Task::Demo { yes } => demo::run(yes),
         Task::Test { yes } => test::run(yes),
         Task::Soak => test::soak(),

@@ -3,8 +3,9 @@
 
 use std::process::Command;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 
+use crate::python::Environment;
 use crate::say;
 use crate::tools::{self, COMPONENTIZE_PY, WASM_TARGET, WasmCompiler};
 
@@ -38,29 +39,19 @@ fn rust_target(yes: bool) -> anyhow::Result<()> {
     }
 }
 
+/// What makes components of Python.
 fn python(yes: bool) -> anyhow::Result<()> {
-    let folder = tools::tools_folder().join("python");
-    let stamp = folder.join("componentize-py.version");
-    if std::fs::read_to_string(&stamp).is_ok_and(|version| version == COMPONENTIZE_PY) {
-        say::line(format!("componentize-py {COMPONENTIZE_PY}: there"));
-        return Ok(());
-    }
-    if tools::output("python3", &["-c", "import venv, ensurepip"]).is_none() {
-        let script = "apt-get update\napt-get install -y --no-install-recommends python3-venv\n";
-        as_root("Python, for the Python component of the tests", script, yes)?;
-    }
-    say::timed(&format!("componentize-py {COMPONENTIZE_PY}"), || {
-        tools::run(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
-        let wanted = format!("componentize-py=={COMPONENTIZE_PY}");
-        let mut pip = Command::new(folder.join("bin/python"));
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", &wanted]);
-        tools::run(&mut pip)?;
-        std::fs::write(&stamp, COMPONENTIZE_PY).context("note what was installed")
-    })
+    let environment = Environment {
+        folder: "python",
+        what: format!("componentize-py {COMPONENTIZE_PY}"),
+        packages: vec![format!("componentize-py=={COMPONENTIZE_PY}")],
+        version: COMPONENTIZE_PY.to_owned(),
+    };
+    environment.prepare(yes).map(drop)
 }
 
 /// Runs a script that changes the system, after asking; without root it is only shown.
-fn as_root(what: &str, script: &str, yes: bool) -> anyhow::Result<()> {
+pub(crate) fn as_root(what: &str, script: &str, yes: bool) -> anyhow::Result<()> {
     say::line(format!("{what}: this needs system packages. The script:\n\n{script}"));
     if tools::output("id", &["-u"]).is_none_or(|id| id.trim() != "0") {
         bail!("installing system packages needs root: run the script above, then this again");

@@ -33,6 +33,21 @@ pub(crate) fn tools_folder() -> PathBuf {
     root().join("target/tools")
 }
 
+/// The folders in a folder, sorted; none when it is not there.
+pub(crate) fn subfolders(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    if !folder.exists() {
+        return Ok(Vec::new());
+    }
+    let entries = folder.read_dir().with_context(|| format!("read {}", folder.display()))?;
+    let mut folders: Vec<_> = entries
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<_, _>>()
+        .with_context(|| format!("read {}", folder.display()))?;
+    folders.retain(|path| path.is_dir());
+    folders.sort();
+    Ok(folders)
+}
+
 /// The program that makes components of Python, as [`setup`](crate::setup) installs it.
 pub(crate) fn componentize_py() -> PathBuf {
     tools_folder().join("python/bin/componentize-py")
