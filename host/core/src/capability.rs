@@ -8,7 +8,8 @@ use crate::id::CapabilityId;
 /// The interfaces of the shipped contracts, as package and interface: their functions have two
 /// ids, `git.repository.log` and the short `git.log`, fixed here and nowhere else. An interface
 /// stands here only when it is the one of its package with functions.
-pub const CONTRACTS: &[(&str, &str)] = &[("filesystem", "files"), ("git", "repository")];
+pub const CONTRACTS: &[(&str, &str)] =
+    &[("filesystem", "files"), ("git", "repository"), ("ocr", "recognizer")];
 
 /// How much harm a wrong call can do.
 #[derive(

@@ -103,8 +103,10 @@ fn documentation(guest: &Guest) -> anyhow::Result<Option<String>> {
         return Ok(None);
     }
     let world = own.exists().then_some(WORLD);
-    // Blobs first: the others use them.
-    let folders = tools::subfolders(&wit.join("blob"))?.into_iter().chain(contract);
+    // First what the others use: blobs, and the models of the node.
+    let mut folders = tools::subfolders(&wit.join("blob"))?;
+    folders.extend(tools::subfolders(&wit.join("inference"))?);
+    let folders = folders.into_iter().chain(contract);
     let folders: Vec<_> = folders.chain(world.map(|_| own)).collect();
     let folders: Vec<_> = folders.iter().map(PathBuf::as_path).collect();
     embed::docs_of_wit(&folders, world).map(Some)
