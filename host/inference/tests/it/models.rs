@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use meshhost_core::inference::{Inference as _, InferenceErrorCode, RunReport};
-use meshhost_inference::{Pooling, TextModel, TextTask};
+use meshhost_inference::{Engines, Pooling, TextModel, TextTask};
 
 use crate::{
     node::{Node, caller, floats},
@@ -26,7 +26,16 @@ fn cosine(a: &[f32], b: &[f32]) -> f32 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn texts_of_one_meaning_are_near_one_another() {
-    let Some(node) = Node::start(|_| {}) else { return };
+    near_and_far(Engines::OnnxRuntime).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_embedded_engine_understands_them_as_well() {
+    near_and_far(Engines::Embedded).await;
+}
+
+async fn near_and_far(engines: Engines) {
+    let Some(node) = Node::start(|settings| settings.engines = engines) else { return };
     let Some(model) = minilm(&node) else { return };
     let embed = async |texts: &[&str]| -> (Vec<Vec<f32>>, RunReport) {
         let texts = texts.iter().map(|&text| text.to_owned()).collect();

@@ -44,16 +44,14 @@ impl State {
         let mut slow = Vec::new();
         for (id, run) in &mut self.runs {
             match run.cancelled {
-                Some(since) => {
-                    if now.saturating_duration_since(since) > self.settings.cancel {
-                        return true;
-                    }
+                Some(since) if now.saturating_duration_since(since) > self.settings.cancel => {
+                    return true;
                 }
                 None if now.saturating_duration_since(run.since) > self.settings.run => {
                     (run.cancelled, run.slow) = (Some(now), true);
                     slow.push(*id);
                 }
-                None => {}
+                Some(_) | None => {}
             }
         }
         for id in slow {
