@@ -4,7 +4,8 @@ use std::str::FromStr;
 
 use super::{
     ARGUMENTS_MAX, CallRule, ENVIRONMENT_NAME_BYTES_MAX, ENVIRONMENT_VALUE_BYTES_MAX, FolderMode,
-    MODEL_NAME_BYTES_MAX, PATH_BYTES_MAX, PERMISSION_BYTES_MAX, Permission, PermissionError, folder, glob, parse_size,
+    MODEL_NAME_BYTES_MAX, PATH_BYTES_MAX, PERMISSION_BYTES_MAX, Permission, PermissionError,
+    folder, glob, parse_size,
 };
 use crate::{
     diagnostic::{nearest, printable},
@@ -210,8 +211,7 @@ fn parse_model(value: Option<&str>) -> Result<Permission, Problem> {
 /// beginning with a letter. So a name is never a path or an address.
 #[must_use]
 pub fn is_model_name(text: &str) -> bool {
-    let letter =
-        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     let begins = text.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase());
     begins && text.len() <= MODEL_NAME_BYTES_MAX && text.bytes().all(letter)
 }

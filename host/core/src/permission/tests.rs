@@ -369,9 +369,18 @@ fn a_model_is_named_and_never_a_path_or_an_address() {
     assert!(!granted.covers(&"model=ppocr-rec".parse().unwrap()));
     assert_eq!(granted.describe(), "run the model ppocr-det");
     let long = format!("model={}", "a".repeat(65));
-    for bad in ["model", "model=", "model=../x", "model=/x", "model=A", "model=1a", "model=*",
-        "model=a b", "model=https://x", long.as_str()]
-    {
+    for bad in [
+        "model",
+        "model=",
+        "model=../x",
+        "model=/x",
+        "model=A",
+        "model=1a",
+        "model=*",
+        "model=a b",
+        "model=https://x",
+        long.as_str(),
+    ] {
         assert!(bad.parse::<Permission>().is_err(), "{bad}");
     }
 }

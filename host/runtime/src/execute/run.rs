@@ -310,8 +310,7 @@ impl Run {
             },
         };
         let (denied, models, log) = (taken.denied, taken.models, taken.log);
-        let executed =
-            Executed { outcome, usage, denied, models, log, trapped, state_lost: false };
+        let executed = Executed { outcome, usage, denied, models, log, trapped, state_lost: false };
         Performed { executed, pool_exhausted, room: None }
     }
 }

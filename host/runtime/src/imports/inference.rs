@@ -85,8 +85,8 @@ impl Context {
         if self.rules().grants.models.iter().any(|granted| granted == name) {
             return Ok(());
         }
-        let permission = meshhost_core::permission::is_model_name(name)
-            .then(|| format!("model={name}"));
+        let permission =
+            meshhost_core::permission::is_model_name(name).then(|| format!("model={name}"));
         self.record.deny(permission, function, name);
         Err(not_found(name))
     }

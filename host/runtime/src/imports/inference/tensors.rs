@@ -10,10 +10,9 @@ pub(super) fn bytes(tensors: &[sessions::Tensor]) -> u64 {
         .iter()
         .map(|tensor| match &tensor.elements {
             sessions::Elements::Bytes(bytes) => bytes.len() as u64,
-            sessions::Elements::Texts(texts) => texts
-                .iter()
-                .map(|text| text.len().saturating_add(size_of::<String>()) as u64)
-                .sum(),
+            sessions::Elements::Texts(texts) => {
+                texts.iter().map(|text| text.len().saturating_add(size_of::<String>()) as u64).sum()
+            }
         })
         .sum()
 }

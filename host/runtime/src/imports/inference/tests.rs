@@ -17,7 +17,12 @@ fn granted(models: &[&str]) -> HostState {
 
 fn tensor(name: &str, shape: &[u32], bytes: Vec<u8>) -> Tensor {
     let elements = Elements::Bytes(bytes);
-    Tensor { name: name.to_owned(), element_type: ElementType::Uint8, shape: shape.to_vec(), elements }
+    Tensor {
+        name: name.to_owned(),
+        element_type: ElementType::Uint8,
+        shape: shape.to_vec(),
+        elements,
+    }
 }
 
 async fn open(state: &mut HostState, name: &str) -> Result<Resource<Session>, ErrorCode> {
@@ -49,7 +54,7 @@ async fn a_granted_model_is_described_and_runs_and_is_counted() {
     assert_eq!(file, b"doubles");
     let missing = View::of(&mut state).file(borrowed(), "../notes".to_owned()).await.unwrap();
     assert_eq!(missing.unwrap_err().code, ErrorCode::NotFound);
-    let used = state.record.take().models;
+    let used = state.record().take().models;
     assert_eq!((used[0].model, used[0].runs), (Digest::of(b"doubling"), 1));
 }
 
@@ -64,9 +69,11 @@ async fn a_model_that_is_not_granted_and_one_that_is_not_there_answer_alike() {
         texts.push(error.message.replace(name, "NAME"));
     }
     assert_eq!(texts[0], texts[1]);
-    let denied = state.record.take().denied;
+    let denied = state.record().take().denied;
     assert_eq!(denied[0].permission.as_deref(), Some("model=doubling"));
-    assert!(denied.iter().all(|access| access.function == "meshhost:inference/sessions#session.open"));
+    assert!(
+        denied.iter().all(|access| access.function == "meshhost:inference/sessions#session.open")
+    );
 }
 
 #[tokio::test]
@@ -88,7 +95,7 @@ async fn tensors_that_do_not_fit_never_reach_the_model() {
     }
     let many = (0..300).map(|_| tensor("x", &[1, 2], vec![0; 2])).collect();
     assert_eq!(run(&mut state, &session, many).await.unwrap_err(), ErrorCode::TooLarge);
-    assert!(state.record.take().models.is_empty());
+    assert!(state.record().take().models.is_empty());
 }
 
 #[tokio::test]
@@ -122,5 +129,5 @@ async fn text_models_take_a_bounded_number_of_texts() {
     }
     let refused = view.embed("other".to_owned(), texts(1)).await.unwrap().unwrap_err();
     assert_eq!(refused.code, ErrorCode::NotFound);
-    assert_eq!(state.record.take().models[0].runs, 2);
+    assert_eq!(state.record().take().models[0].runs, 2);
 }

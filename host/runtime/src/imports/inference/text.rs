@@ -2,11 +2,7 @@
 
 use meshhost_core::inference::{InferenceError, InferenceErrorCode, TEXTS_MAX};
 
-use super::{
-    Answer,
-    bindings::meshhost::inference::text,
-    told,
-};
+use super::{Answer, bindings::meshhost::inference::text, told};
 use crate::imports::{Context, View};
 
 impl Context {
@@ -18,8 +14,7 @@ impl Context {
         let digest = self.model(model, "meshhost:inference/text#embed").await?;
         check_count(texts.len())?;
         let caller = self.inference_caller();
-        let (vectors, report) =
-            self.shared.ports.inference.embed(&caller, &digest, texts).await?;
+        let (vectors, report) = self.shared.ports.inference.embed(&caller, &digest, texts).await?;
         self.record.ran(&report);
         Ok(vectors)
     }
@@ -69,8 +64,10 @@ impl text::Host for View<'_> {
         query: String,
         passages: Vec<String>,
     ) -> Answer<Vec<f32>> {
-        let _held =
-            self.context.record.charge_buffer(bytes(&passages).saturating_add(query.len() as u64))?;
+        let _held = self
+            .context
+            .record
+            .charge_buffer(bytes(&passages).saturating_add(query.len() as u64))?;
         Ok(self.context.rerank(&model, query, passages).await.map_err(told))
     }
 }

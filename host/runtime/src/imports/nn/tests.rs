@@ -3,8 +3,10 @@ use wasmtime::component::Resource;
 
 use super::{
     bindings::wasi::nn::{
-        errors::HostError as _, graph::{Host as _, HostGraph as _},
-        inference::HostGraphExecutionContext as _, tensor::HostTensor as _,
+        errors::HostError as _,
+        graph::{Host as _, HostGraph as _},
+        inference::HostGraphExecutionContext as _,
+        tensor::{self, HostTensor as _},
     },
     *,
 };
@@ -32,13 +34,16 @@ async fn a_granted_model_computes_by_its_name() {
     let (name, output) = outputs.unwrap().remove(0);
     assert_eq!(name, "y");
     let output_rep = output.rep();
-    assert_eq!(view.data(Resource::new_borrow(output_rep)).await.unwrap(), [6, 8]);
+    assert_eq!(
+        tensor::HostTensor::data(&mut view, Resource::new_borrow(output_rep)).await.unwrap(),
+        [6, 8]
+    );
     assert_eq!(view.dimensions(Resource::new_borrow(output_rep)).await.unwrap(), [1, 2]);
     let wrong = view.new(vec![1, 2], TensorType::Fp32, vec![0; 3]).await.unwrap();
     let refused = view.compute(Resource::new_borrow(rep), vec![("x".to_owned(), wrong)]).await;
     let error = refused.unwrap().unwrap_err();
     assert_eq!(code_of(&mut view, error).await, ErrorCode::InvalidArgument);
-    assert_eq!(state.record.take().models[0].runs, 1);
+    assert_eq!(state.record().take().models[0].runs, 1);
 }
 
 #[tokio::test]
@@ -52,6 +57,6 @@ async fn models_come_by_granted_name_alone() {
     let bytes = view.load(vec![vec![0; 8]], GraphEncoding::Onnx, ExecutionTarget::Cpu).await;
     let error = bytes.unwrap().unwrap_err();
     assert_eq!(code_of(&mut view, error).await, ErrorCode::Security);
-    let denied = state.record.take().denied;
+    let denied = state.record().take().denied;
     assert_eq!(denied[0].permission.as_deref(), Some("model=doubling"));
 }
