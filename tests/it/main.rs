@@ -21,6 +21,7 @@ mod git_repositories;
 mod install;
 mod kill;
 mod limits;
+mod models;
 mod places;
 mod plugins;
 mod second_engine;

@@ -166,6 +166,10 @@ codes! {
         "a granted folder is not the folder that was granted",
         "The path now leads to another folder (another device or inode). Look at it and grant it \
          again if it is right.";
+    ModelInvalid = "MH0207" "model-invalid" Usage "dev.meshhost.model_invalid" false:
+        "the model or its package is not right",
+        "A package is a folder with `models.toml` and the files that it names: regular files in that very \
+         folder, within the sizes of `[inference]` in the node's configuration. The message shows what is wrong.";
     InputInvalid = "MH0301" "input-invalid" Usage "input_schema_validation_failed" false:
         "the input does not fit the capability",
         "`meshhost call CAPABILITY --help` shows the parameters with their types.";

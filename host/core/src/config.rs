@@ -28,6 +28,11 @@
 //! time_ms = 120_000
 //! code_bytes = 268_435_456
 //! component_bytes = 67_108_864
+//!
+//! [inference]                              # models; see `docs/configuration.md` for all keys
+//! engines = "any"                          # onnx-runtime, embedded
+//! provider = "cpu"
+//! memory_bytes = 4_294_967_296
 //! ```
 
 use serde::Deserialize;
@@ -43,6 +48,11 @@ use crate::{
     permission::FolderMode,
 };
 
+mod inference;
+
+use inference::RawInference;
+pub use inference::{InferenceConfig, InferenceEngines, InferenceProvider, UnknownEngines};
+
 /// Largest configuration file in bytes.
 pub const CONFIG_BYTES_MAX: usize = 64 * 1024;
 
@@ -50,7 +60,7 @@ pub const CONFIG_BYTES_MAX: usize = 64 * 1024;
 pub const COMPONENT_BYTES_MAX: usize = 100 * 1024 * 1024;
 
 /// What a node runs with. Each field names who enforces it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeConfig {
     /// What a recorded event survives. The store's writer enforces it.
     pub durability: Durability,
@@ -70,6 +80,9 @@ pub struct NodeConfig {
     /// The highest risk of calls. The entrances put it into the caller's scope, and the policy gate
     /// enforces it.
     pub risk: RiskCeilings,
+    /// How models run. The supervisor of the process that runs them and the store of models enforce
+    /// it.
+    pub inference: InferenceConfig,
 }
 
 /// What a recorded event survives before its call is answered.
@@ -122,6 +135,7 @@ impl NodeConfig {
         },
         ceiling: Ceiling::DEFAULT,
         risk: RiskCeilings { user: Risk::High, plugin: Risk::Medium },
+        inference: InferenceConfig::DEFAULT,
     };
 
     /// The highest numbers that can be configured for [`Ceiling::limits`]. Memory, tables,
@@ -165,6 +179,8 @@ struct RawConfig {
     ceiling: RawCeiling,
     #[serde(default)]
     compile: RawCompile,
+    #[serde(default)]
+    inference: RawInference,
 }
 
 #[derive(Default, Deserialize)]
@@ -243,6 +259,7 @@ fn validate(source: &Source<'_>, raw: &RawConfig) -> Result<NodeConfig, Diagnost
             user: read.risk(raw.ceiling.risk.user.as_ref(), default.risk.user)?,
             plugin: read.risk(raw.ceiling.risk.plugin.as_ref(), default.risk.plugin)?,
         },
+        inference: read.inference(&raw.inference)?,
     })
 }
 

@@ -13,6 +13,8 @@ pub const OPAQUE_ID_BYTES_MAX: usize = 128;
 pub const HOST_ID_BYTES_MAX: usize = 64;
 /// Longest plugin name in bytes.
 pub const PLUGIN_NAME_BYTES_MAX: usize = 64;
+/// Longest name of a model in bytes.
+pub const MODEL_NAME_BYTES_MAX: usize = 64;
 /// Longest capability id in bytes.
 pub const CAPABILITY_ID_BYTES_MAX: usize = 256;
 
@@ -31,6 +33,12 @@ pub enum IdError {
          {PLUGIN_NAME_BYTES_MAX} characters"
     )]
     PluginName,
+    /// The name of a model is not 1 to 64 of `a-z 0-9 -`, or begins with `-`.
+    #[error(
+        "a model's name is made of a-z, 0-9 and -, does not begin with -, and has at most \
+         {MODEL_NAME_BYTES_MAX} characters"
+    )]
+    ModelName,
     /// The capability id does not match `^[A-Za-z0-9_.:-]+$` or is too long.
     #[error(
         "a capability id is made of A-Z, a-z, 0-9, _ . : - and has at most \
@@ -61,6 +69,15 @@ fn check_plugin_name(text: &str) -> Result<(), IdError> {
         text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
     if !starts || !continues || text.len() > PLUGIN_NAME_BYTES_MAX {
         return Err(IdError::PluginName);
+    }
+    Ok(())
+}
+
+fn check_model_name(text: &str) -> Result<(), IdError> {
+    let allowed =
+        text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    if text.is_empty() || text.starts_with('-') || text.len() > MODEL_NAME_BYTES_MAX || !allowed {
+        return Err(IdError::ModelName);
     }
     Ok(())
 }
@@ -142,6 +159,10 @@ name_type! {
 name_type! {
     /// Names an installed component on this node.
     PluginName, check_plugin_name
+}
+name_type! {
+    /// Names a model on this node, as plugins ask for it.
+    ModelName, check_model_name
 }
 name_type! {
     /// Names a capability as callers write it, `git.log`; `-` and `_` are told apart here and
@@ -245,6 +266,16 @@ mod tests {
         assert!(plugin("git") && plugin("file-system2"));
         for bad in ["", "-git", "Git", "a/../b", "gіt", "a b", "a.b", &"a".repeat(65)] {
             assert!(!plugin(bad), "{bad:?} must be refused");
+        }
+    }
+
+    #[test]
+    fn model_names_are_plain() {
+        for good in ["a", "ppocr-det", "7b", &"a".repeat(64)] {
+            assert!(good.parse::<ModelName>().is_ok(), "{good}");
+        }
+        for bad in ["", "-a", "A", "a/b", "..", "a.b", "a b", "m\u{43e}del", &"a".repeat(65)] {
+            assert!(bad.parse::<ModelName>().is_err(), "{bad:?} must be refused");
         }
     }
 

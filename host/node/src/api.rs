@@ -2,19 +2,23 @@
 //! over the admin socket, says a [`Request`] and gets a [`Reply`]. There is no other way to
 //! install, grant, call or read the record.
 
+mod models;
 mod view;
 
 use std::path::PathBuf;
 
 use meshhost_core::{
     code::Code,
-    id::{CapabilityId, CorrelationId, Digest, InvocationId, PluginName},
+    id::{CapabilityId, CorrelationId, Digest, InvocationId, ModelName, PluginName},
     limits::LimitsWanted,
     outcome::Refusal,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::store::models::ModelRecord;
+
+pub use models::{AddedModel, DamagedFile, ModelChange, ModelVerification};
 pub use view::{AskView, CallReply, CapabilityView, DeniedView, PluginView, Review};
 
 /// Where a component comes from. The node reads it itself, once.
@@ -140,6 +144,30 @@ pub enum Request {
         /// The file to make, absolute.
         file: PathBuf,
     },
+    /// Adds models, or replaces those of the same name.
+    ModelAdd {
+        /// The model of a package; or what the names of several models begin with.
+        name: ModelName,
+        /// One folder with `models.toml`, or files; absolute.
+        from: Vec<PathBuf>,
+    },
+    /// All models.
+    Models,
+    /// One model.
+    Model {
+        /// The model.
+        name: ModelName,
+    },
+    /// Removes a model. Evidence stays.
+    ModelRemove {
+        /// The model.
+        name: ModelName,
+    },
+    /// Compares the files of models with their digests.
+    ModelVerify {
+        /// The model; `None` means all.
+        name: Option<ModelName>,
+    },
     /// Invocations, newest first.
     AuditList {
         /// At most this many.
@@ -252,6 +280,14 @@ pub enum Reply {
         /// Its length in bytes.
         length: u64,
     },
+    /// All models.
+    Models(Vec<ModelRecord>),
+    /// One model.
+    Model(Box<ModelRecord>),
+    /// What an `add` did.
+    ModelsAdded(Vec<AddedModel>),
+    /// What the check of the files of models found.
+    ModelsVerified(ModelVerification),
     /// Events or summaries, as JSON objects with documented fields.
     Events(Vec<Value>),
     /// A document: a bundle, a head, a verification report, a status.

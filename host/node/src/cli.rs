@@ -45,6 +45,7 @@ mod explain;
 mod fixture;
 mod inspection;
 mod json;
+mod model;
 mod outcome;
 mod parameters;
 mod place;
@@ -128,6 +129,8 @@ enum NodeCommand {
     Audit(audit::AuditCommand),
     #[command(subcommand)]
     Blob(blob::BlobCommand),
+    #[command(subcommand)]
+    Model(model::ModelCommand),
 }
 
 /// Parses the command line of this process, does what it says and prints the result.
@@ -270,6 +273,7 @@ async fn ask(command: NodeCommand, session: &mut Session) -> Result<Output, Refu
         NodeCommand::Capabilities(command) => capabilities::run(command, session).await,
         NodeCommand::Audit(command) => audit::run(command, session).await,
         NodeCommand::Blob(command) => blob::run(command, session).await,
+        NodeCommand::Model(command) => model::run(command, session).await,
     }
 }
 

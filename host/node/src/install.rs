@@ -19,9 +19,9 @@ use meshhost_core::{
     code::Code,
     evidence::event::EventType,
     grant::{Ceiling, GrantFile},
-    id::{HostId, PluginName},
+    id::PluginName,
     outcome::Refusal,
-    ports::{Clock, Entropy},
+    ports::Clock,
 };
 use meshhost_runtime::live::Excluded;
 use tokio::sync::{Mutex, Semaphore};
@@ -30,12 +30,10 @@ use crate::{
     api::{Consent, Reply, Source},
     entrance::Entrance,
     install::{assemble::Assembled, candidate::Candidate},
+    lifecycle::Lifecycle,
     node::ready::Readiness,
     registry::{Plugin, Registry},
-    store::{
-        plugins::{PluginRecord, Plugins},
-        writer::EvidenceWriter,
-    },
+    store::plugins::{PluginRecord, Plugins},
 };
 
 /// Components that are read and inspected at once: with the largest allowed, about a gigabyte.
@@ -49,7 +47,7 @@ pub struct Installer {
     /// What is kept.
     pub plugins: Plugins,
     /// Where changes are written down.
-    pub evidence: EvidenceWriter,
+    pub lifecycle: Lifecycle,
     /// Makes components ready.
     pub readiness: Arc<Readiness>,
     /// The most that anything may be granted.
@@ -62,12 +60,8 @@ pub struct Installer {
     pub excluded: Arc<[Excluded]>,
     /// Where components, grants and overlays lie.
     pub folders: Folders,
-    /// This node in evidence.
-    pub host_id: HostId,
     /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// Random numbers.
-    pub entropy: Arc<dyn Entropy>,
     /// Held during each change.
     pub changing: Mutex<()>,
 }

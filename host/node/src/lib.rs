@@ -15,6 +15,8 @@ pub mod compiler;
 pub mod door;
 pub mod entrance;
 pub mod install;
+pub mod lifecycle;
+pub mod models;
 pub mod node;
 pub mod registry;
 mod regular_file;

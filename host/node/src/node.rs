@@ -3,6 +3,7 @@
 
 mod audit;
 pub(crate) mod calls;
+mod models;
 pub mod ready;
 mod run;
 mod status;
@@ -32,6 +33,8 @@ use crate::{
     door::{Door, child::ChildEntrance},
     entrance::Entrance,
     install::{Folders, Installer, READING_MAX, review},
+    lifecycle::Lifecycle,
+    models::ModelStore,
     node::ready::Readiness,
     registry::Registry,
     regular_file,
@@ -88,6 +91,7 @@ pub struct Node {
     registry: Arc<Registry>,
     door: Arc<Door>,
     installer: Installer,
+    models: ModelStore,
     clock: Arc<dyn Clock>,
 }
 
@@ -107,6 +111,14 @@ impl Node {
         let store = Store::open(directory, &config, Arc::clone(&clock), entropy.clone())
             .await
             .map_err(|error| error.refusal())?;
+        let lifecycle = lifecycle(&store, &clock, &entropy);
+        let models = ModelStore::open(
+            store.directory.models(),
+            store.models.clone(),
+            lifecycle.clone(),
+            &config.inference,
+        );
+        let models = models.await?;
         let registry = Arc::new(Registry::default());
         // The door stands before the runtime, which calls it for components that call others.
         let door = Arc::new_cyclic(|this| Door {
@@ -140,7 +152,7 @@ impl Node {
         let installer = Installer {
             registry: Arc::clone(&registry),
             plugins: store.plugins.clone(),
-            evidence: store.evidence.clone(),
+            lifecycle,
             readiness,
             ceiling: config.ceiling,
             component_bytes: config.compile.component_bytes,
@@ -151,14 +163,12 @@ impl Node {
                 grants: store.directory.grants(),
                 overlays: store.directory.overlays(),
             },
-            host_id: store.keys.host_id().clone(),
             clock: Arc::clone(&clock),
-            entropy,
             changing: tokio::sync::Mutex::new(()),
         };
         // Calls see plugins only when everything that they need is there.
         installer.restore().await?;
-        Ok(Self { store, config, registry, door, installer, clock })
+        Ok(Self { store, config, registry, door, installer, models, clock })
     }
 
     /// Where the admin socket is.
@@ -244,6 +254,11 @@ impl Node {
                 Ok(Reply::Capabilities(review::capability_views(&self.registry.snapshot())))
             }
             Request::Status => self.status().await,
+            request @ (Request::ModelAdd { .. }
+            | Request::Models
+            | Request::Model { .. }
+            | Request::ModelRemove { .. }
+            | Request::ModelVerify { .. }) => self.models(entrance, request).await,
             request => self.audit(request).await,
         }
     }
@@ -285,6 +300,15 @@ fn configuration(options: &Options, directory: &DataDirectory) -> Result<NodeCon
         }
     };
     NodeConfig::parse(&path.display().to_string(), &text).map_err(Refusal::from)
+}
+
+fn lifecycle(store: &Store, clock: &Arc<dyn Clock>, entropy: &Arc<SystemEntropy>) -> Lifecycle {
+    Lifecycle {
+        evidence: store.evidence.clone(),
+        host_id: store.keys.host_id().clone(),
+        clock: Arc::clone(clock),
+        entropy: Arc::clone(entropy) as _,
+    }
 }
 
 fn readiness(

@@ -1,5 +1,5 @@
 //! What the node keeps: the data directory and its keys, the record of evidence, results, blobs,
-//! key-values and installed plugins. The only module that names sqlx.
+//! key-values, installed plugins and the list of models. The only module that names sqlx.
 //!
 //! Reading order: [`directory`] is who may open it; [`database`] is the one SQLite file and the
 //! one connection that writes; [`writer`] is the one way into the record, through [`journal`];
@@ -22,6 +22,7 @@ use error::StoreError;
 use heads::Heads;
 use key_values::KeyValues;
 use keys::{Keys, Purpose};
+use models::ModelRows;
 use plugins::Plugins;
 use results::Results;
 use writer::EvidenceWriter;
@@ -35,6 +36,7 @@ pub mod heads;
 mod journal;
 pub mod key_values;
 pub mod keys;
+pub mod models;
 pub mod plugins;
 mod recovery;
 pub mod results;
@@ -64,6 +66,8 @@ pub struct Store {
     pub key_values: KeyValues,
     /// Installed plugins.
     pub plugins: Plugins,
+    /// Records of models.
+    pub models: ModelRows,
     /// Calls that were interrupted by the end of the node before, and are ended now.
     pub interrupted: u64,
     database: Database,
@@ -117,6 +121,7 @@ impl Store {
             audit: Audit::new(evidence.clone(), Arc::clone(&heads), &keys, clock, entropy),
             key_values: KeyValues::new(database.clone()),
             plugins: Plugins::new(database.clone()),
+            models: ModelRows::new(database.clone()),
             directory,
             keys,
             evidence,

@@ -9,7 +9,10 @@ fn parse(text: &str) -> NodeConfig {
 #[test]
 fn an_empty_file_is_the_default() {
     assert_eq!(parse(""), NodeConfig::DEFAULT);
-    assert_eq!(parse("[ceiling]\n[limits]\n[compile]\n[ceiling.risk]"), NodeConfig::DEFAULT);
+    assert_eq!(
+        parse("[ceiling]\n[limits]\n[compile]\n[inference]\n[ceiling.risk]"),
+        NodeConfig::DEFAULT
+    );
 }
 
 #[test]
@@ -61,6 +64,54 @@ component_bytes = 65_536
 }
 
 #[test]
+fn how_models_run_is_read() {
+    let config = parse(
+        r#"
+[inference]
+engines = "onnx-runtime"
+library = "/opt/libonnxruntime.so"
+provider = "cuda"
+threads = 2
+sessions = 3
+memory_bytes = 1_073_741_824
+output_bytes = 65_536
+calls = 4
+load_ms = 1_000
+run_ms = 2_000
+idle_ms = 3_000
+store_bytes = 0
+"#,
+    );
+    let expected = InferenceConfig {
+        engines: InferenceEngines::OnnxRuntime,
+        library: Some("/opt/libonnxruntime.so".into()),
+        provider: InferenceProvider::Cuda,
+        threads: Some(2),
+        sessions: 3,
+        memory_bytes: 1_073_741_824,
+        // As much as the lowered memory allows.
+        model_bytes: 1_073_741_824,
+        output_bytes: 65_536,
+        calls: 4,
+        load_ms: 1_000,
+        run_ms: 2_000,
+        idle_ms: 3_000,
+        store_bytes: 0,
+    };
+    assert_eq!(config.inference, expected);
+}
+
+#[test]
+fn engines_are_named_as_the_configuration_writes_them() {
+    for engines in InferenceEngines::ALL {
+        assert_eq!(engines.name().parse(), Ok(engines));
+        let text = format!("[inference]\nengines = \"{}\"", engines.name());
+        assert_eq!(parse(&text).inference.engines, engines);
+    }
+    assert_eq!("ort".parse::<InferenceEngines>(), Err(UnknownEngines));
+}
+
+#[test]
 fn a_lowered_ceiling_lowers_the_default() {
     let config = parse("[ceiling.limits]\nfuel = 5");
     assert_eq!(config.ceiling.default_limits.fuel, 5);
@@ -86,6 +137,29 @@ fn wrong_values_are_refused_where_they_stand() {
         ("[limits]\ndeadline_ms = 700_000", 2, "the node's ceiling", Some("600000 or less")),
         ("[limits]\ndeadlin_ms = 7", 2, "no limit", Some("did you mean `deadline_ms`?")),
         ("[compile]\nmemory_bytes = 1", 2, "`memory_bytes` is 1", Some("1073741824")),
+        ("[inference]\nengine = \"any\"", 2, "unknown field", Some("did you mean `engines`?")),
+        ("[inference]\nengines = \"ort\"", 2, "unknown variant", None),
+        ("[inference]\nprovider = \"gpu\"", 2, "unknown variant", Some("cpu")),
+        ("[inference]\nlibrary = \"lib.so\"", 2, "not an absolute path", Some("whole path")),
+        ("[inference]\nthreads = 0", 2, "`threads` is 0", Some("from 1 to 1024")),
+        (
+            "[inference]\nmemory_bytes = 268_435_456\nmodel_bytes = 268_435_457",
+            3,
+            "`model_bytes` is",
+            Some("to 268435456"),
+        ),
+        (
+            "[inference]\nengines = \"embedded\"\nprovider = \"cuda\"",
+            3,
+            "on the processor alone",
+            Some("provider = \"cpu\""),
+        ),
+        (
+            "[inference]\nlibrary = \"/a\"\nengines = \"embedded\"",
+            2,
+            "has no library",
+            Some("leave `library` out"),
+        ),
     ] {
         let error = NodeConfig::parse("meshhost.toml", text).unwrap_err();
         assert_eq!((error.line, error.code), (line, Code::ConfigInvalid), "{}", error.render());

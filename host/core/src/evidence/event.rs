@@ -135,6 +135,12 @@ event_types! {
     PermissionGranted = "dev.meshhost.permission_granted";
     /// Permissions were revoked.
     PermissionRevoked = "dev.meshhost.permission_revoked";
+    /// A model was added.
+    ModelAdded = "dev.meshhost.model_added";
+    /// A model was replaced by another of the same name.
+    ModelUpdated = "dev.meshhost.model_updated";
+    /// A model was removed.
+    ModelRemoved = "dev.meshhost.model_removed";
     /// The node's configuration changed.
     ConfigurationChanged = "dev.meshhost.configuration_changed";
 }

@@ -20,6 +20,12 @@ pub(crate) fn of(reply: &Reply, document: &str) -> Value {
         Reply::Blob { digest, length } => {
             json!({"schema": "meshhost.blob/1", "digest": digest, "length": length})
         }
+        Reply::Models(models) => json!({"schema": "meshhost.models/1", "models": models}),
+        Reply::Model(model) => object("meshhost.model/1", model),
+        Reply::ModelsAdded(models) => {
+            json!({"schema": "meshhost.models-added/1", "models": models})
+        }
+        Reply::ModelsVerified(found) => object("meshhost.model-verification/1", found),
         Reply::Events(events) => json!({"schema": "meshhost.events/1", "events": events}),
         Reply::Document(value) => object(document, value),
         Reply::Error(refusal) => super::print::refusal_json(refusal),

@@ -1,12 +1,12 @@
 //! What the record says of installs and grants.
 
 use meshhost_core::{
-    evidence::{event::EventType, fact::Facts, lifecycle},
+    evidence::{event::EventType, fact::Facts},
     outcome::Refusal,
 };
 
 use super::{Installer, candidate::Candidate};
-use crate::{entrance::Entrance, registry::Plugin, sys};
+use crate::{entrance::Entrance, registry::Plugin};
 
 /// The facts of an install or update.
 pub(super) fn installed(candidate: &Candidate, plugin: &Plugin) -> Facts {
@@ -35,14 +35,7 @@ impl Installer {
         event: EventType,
         facts: Facts,
     ) -> Result<(), Refusal> {
-        let act = sys::new_invocation_id(self.clock.as_ref(), self.entropy.as_ref());
-        let stamp = sys::stamp(self.clock.as_ref(), self.entropy.as_ref());
-        let subject = entrance.subject().clone();
-        let draft = lifecycle::event(&self.host_id, act, subject, stamp, event, facts).map_err(
-            |error| Refusal::new(meshhost_core::code::Code::HostFault, error.to_string()),
-        )?;
-        self.evidence.append(vec![draft]).await.map_err(|error| error.refusal())?;
-        Ok(())
+        self.lifecycle.record(entrance, event, facts).await
     }
 
     /// Writes that an install was refused. The reason stands as a code: the message may hold a

@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 use super::Node;
 use crate::{api::Reply, builtin};
 
+/// Models that are named.
+const NAMES_MAX: usize = 16;
+
 impl Node {
     /// What the node can say of itself.
     pub(super) async fn status(&self) -> Result<Reply, Refusal> {
@@ -20,9 +23,20 @@ impl Node {
             "plugins": plugins,
             "plugins_disabled": disabled,
             "first_party": first_party.join(", "),
+            "models": self.model_names(),
             "events": end.sequence,
             "durability": format!("{:?}", self.config.durability).to_lowercase(),
         })))
+    }
+
+    fn model_names(&self) -> String {
+        let models = self.models.catalogue().snapshot();
+        let names: Vec<&str> = models.keys().map(|name| name.as_str()).take(NAMES_MAX).collect();
+        match models.len() - names.len() {
+            _ if names.is_empty() => "none; `meshhost model add` adds them".to_owned(),
+            0 => names.join(", "),
+            more => format!("{} and {more} more", names.join(", ")),
+        }
     }
 
     /// Compiles a component of a few bytes in the child process, as an install would.

@@ -17,8 +17,10 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use super::error::StoreError;
 
 /// The steps of the schema: number, what, SQL. See `migrations/README.md`.
-const MIGRATIONS: [(i64, &str, &str); 1] =
-    [(1, "store", include_str!("../../migrations/0001_store.sql"))];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "store", include_str!("../../migrations/0001_store.sql")),
+    (2, "models", include_str!("../../migrations/0002_models.sql")),
+];
 
 /// Connections that read.
 const READERS_MAX: u32 = 4;

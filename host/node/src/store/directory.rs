@@ -11,6 +11,7 @@
 //! components/      installed components by digest
 //! code/            compiled code
 //! blobs/           blobs by digest
+//! models/          files of models by digest
 //! grants/          what the operator allows, one file for each plugin
 //! admin.sock       where the node listens
 //! ```
@@ -40,7 +41,7 @@ const LOCK_POLL: Duration = Duration::from_millis(50);
 /// Longest text that is read from the lock file.
 const HOLDER_BYTES_MAX: u64 = 64;
 
-const FOLDERS: [&str; 5] = ["components", "code", "blobs", "grants", "journal"];
+const FOLDERS: [&str; 6] = ["components", "code", "blobs", "grants", "journal", "models"];
 const FILES: [&str; 6] =
     ["node.lock", "node.key", "evidence.key", "host_id", "meshhost.db", "heads"];
 
@@ -171,6 +172,12 @@ impl DataDirectory {
     #[must_use]
     pub fn blobs(&self) -> PathBuf {
         self.path.join("blobs")
+    }
+
+    /// The folder of the files of models.
+    #[must_use]
+    pub fn models(&self) -> PathBuf {
+        self.path.join("models")
     }
 
     /// The folder of grant files.
@@ -307,7 +314,7 @@ fn holder(file: &mut File) -> String {
 }
 
 /// `O_NOFOLLOW`, for [`OpenOptionsExt::custom_flags`].
-pub(super) fn no_follow() -> i32 {
+pub(crate) fn no_follow() -> i32 {
     rustix::fs::OFlags::NOFOLLOW.bits().cast_signed()
 }
 
