@@ -22,6 +22,13 @@ mod install;
 mod kill;
 mod limits;
 mod models;
+#[expect(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "it has more kinds of models than are needed here"
+)]
+#[path = "../../host/inference/tests/support/onnx.rs"]
+mod onnx;
 mod places;
 mod plugins;
 mod second_engine;

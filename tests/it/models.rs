@@ -10,14 +10,10 @@ use std::{
 use meshhost_core::{code::Exit, id::Digest};
 use serde_json::{Value, json};
 
-use crate::support::{Home, until};
-
-/// The bytes of a model: the node keeps them and parses none.
-mod onnx {
-    pub(super) fn add(columns: u8) -> Vec<u8> {
-        [b"model of ", [columns].as_slice(), b" columns"].concat()
-    }
-}
+use crate::{
+    onnx,
+    support::{Home, until},
+};
 
 /// A package of two models, one with a file beside it.
 fn package(home: &Home) -> PathBuf {
@@ -91,6 +87,7 @@ fn a_package_is_added_listed_inspected_and_removed() {
         let mode = fs::metadata(stored(&home, &bytes)).expect("a file").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
 
+        assert_eq!(home.json(["model", "ps"])["worker"], "absent");
         home.run(["model", "remove", "sum-four"]).expect(0);
         home.run(["model", "remove", "sum-four"])
             .expect(Exit::NotFound as i32)
@@ -224,4 +221,39 @@ fn a_kill_during_an_add_leaves_all_or_nothing() {
     assert!(half.exists(), "the kill came in the middle");
     assert!(names(&home).is_empty() && files(&home).is_empty());
     home.run(["audit", "verify"]).expect(0);
+}
+
+#[test]
+fn the_engine_that_would_be_used_is_said_and_can_be_chosen() {
+    let home = Home::new();
+    package(&home);
+    home.run(["model", "add", "sum", "--from", "package"]).expect(0);
+    let fake = home.file("libonnxruntime.so", "this is no library");
+    let library = fake.to_str().expect("a path that is text");
+    home.configure(&format!("# mine\n[inference]\nlibrary = \"{library}\"\n"));
+    let found = home.json(["runtime", "list"]);
+    assert_eq!((&found["engines"], &found["provider"]), (&json!("any"), &json!("cpu")));
+    let runtimes = found["runtimes"].as_array().expect("engines");
+    assert_eq!(runtimes.len(), 2);
+    assert_eq!((&runtimes[0]["library"], &runtimes[0]["used"]), (&json!(library), &json!(false)));
+    assert!(runtimes[0]["problem"].as_str().is_some_and(|problem| !problem.is_empty()), "{found}");
+    assert_eq!((&runtimes[1]["engine"], &runtimes[1]["used"]), (&json!("embedded"), &json!(true)));
+    let doctor = home.run(["doctor"]).expect(0).stdout;
+    assert!(doctor.contains("the embedded engine runs models on cpu"), "{doctor}");
+    assert!(doctor.contains("sum-eight, sum-four"), "{doctor}");
+
+    home.run(["runtime", "use", "onnx-runtime"]).expect(0);
+    let text = fs::read_to_string(home.data().join("meshhost.toml")).expect("a file");
+    assert!(
+        text.starts_with("# mine\n") && text.contains("engines = \"onnx-runtime\"\n"),
+        "{text}"
+    );
+    let found = home.json(["runtime", "list"]);
+    let used = |runtime: &Value| runtime["used"] == true;
+    assert!(!found["runtimes"].as_array().expect("engines").iter().any(used), "{found}");
+    home.run(["doctor"]).expect(Exit::HostFault as i32);
+    // The library would be ignored: that is refused, and the file stays.
+    home.run(["runtime", "use", "embedded"]).expect(Exit::Usage as i32).says("has no library");
+    assert_eq!(fs::read_to_string(home.data().join("meshhost.toml")).expect("a file"), text);
+    home.run(["runtime", "use", "ort"]).expect(Exit::Usage as i32);
 }

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use meshhost_core::{
     code::Code,
+    config::InferenceEngines,
     id::{CapabilityId, CorrelationId, Digest, InvocationId, ModelName, PluginName},
     limits::LimitsWanted,
     outcome::Refusal,
@@ -18,7 +19,10 @@ use serde_json::Value;
 
 use crate::store::models::ModelRecord;
 
-pub use models::{AddedModel, DamagedFile, ModelChange, ModelVerification};
+pub use models::{
+    AddedModel, DamagedFile, ModelChange, ModelVerification, RunningModel, RunningModels,
+    RuntimeView, Runtimes,
+};
 pub use view::{AskView, CallReply, CapabilityView, DeniedView, PluginView, Review};
 
 /// Where a component comes from. The node reads it itself, once.
@@ -168,6 +172,15 @@ pub enum Request {
         /// The model; `None` means all.
         name: Option<ModelName>,
     },
+    /// The models that are loaded, and the process that runs them.
+    ModelsRunning,
+    /// The engines that can run models here.
+    Runtimes,
+    /// Writes into the node's configuration which engines may run models, from its next start on.
+    RuntimeUse {
+        /// Which.
+        engines: InferenceEngines,
+    },
     /// Invocations, newest first.
     AuditList {
         /// At most this many.
@@ -288,6 +301,10 @@ pub enum Reply {
     ModelsAdded(Vec<AddedModel>),
     /// What the check of the files of models found.
     ModelsVerified(ModelVerification),
+    /// The models that are loaded.
+    ModelsRunning(RunningModels),
+    /// The engines.
+    Runtimes(Runtimes),
     /// Events or summaries, as JSON objects with documented fields.
     Events(Vec<Value>),
     /// A document: a bundle, a head, a verification report, a status.

@@ -43,6 +43,7 @@ mod exit;
 mod explain;
 #[cfg(test)]
 mod fixture;
+mod inference_child;
 mod inspection;
 mod json;
 mod model;
@@ -53,6 +54,7 @@ mod plugin;
 mod print;
 mod review;
 mod run;
+mod runtime;
 mod serve;
 mod session;
 mod table;
@@ -115,6 +117,7 @@ enum Command {
     Explain(explain::ExplainCommand),
     Completions(completions::CompletionsCommand),
     CompileChild(compile_child::CompileChildCommand),
+    InferenceChild(inference_child::InferenceChildCommand),
 }
 
 /// The commands that ask a node one thing or a few.
@@ -131,6 +134,8 @@ enum NodeCommand {
     Blob(blob::BlobCommand),
     #[command(subcommand)]
     Model(model::ModelCommand),
+    #[command(subcommand)]
+    Runtime(runtime::RuntimeCommand),
 }
 
 /// Parses the command line of this process, does what it says and prints the result.
@@ -140,6 +145,9 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(exit) => return code(exit),
     };
+    if let Command::InferenceChild(command) = &cli.command {
+        return inference_child::run(command);
+    }
     let printer = Printer::new(cli.json, cli.plain);
     code(match execute(cli, printer) {
         Ok(output) => printer.output(&output),
@@ -212,6 +220,9 @@ fn execute(cli: Cli, printer: Printer) -> Result<Output, Refusal> {
         Command::Explain(command) => explain::run(&command),
         Command::Completions(command) => Ok(completions::run(&command)),
         Command::CompileChild(command) => Ok(compile_child::run(&command)),
+        Command::InferenceChild(_) => {
+            Err(Refusal::new(Code::UsageError, "only the node runs this"))
+        }
         Command::Node(NodeCommand::Call(command)) if command.asks_for_no_capability() => {
             Ok(call::static_help())
         }
@@ -274,6 +285,7 @@ async fn ask(command: NodeCommand, session: &mut Session) -> Result<Output, Refu
         NodeCommand::Audit(command) => audit::run(command, session).await,
         NodeCommand::Blob(command) => blob::run(command, session).await,
         NodeCommand::Model(command) => model::run(command, session).await,
+        NodeCommand::Runtime(command) => runtime::run(command, session).await,
     }
 }
 

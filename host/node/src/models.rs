@@ -17,6 +17,7 @@ use meshhost_core::{
     config::InferenceConfig,
     evidence::{event::EventType, fact::Facts},
     id::{Digest, ModelName},
+    inference::FILE_BYTES_MAX,
     outcome::Refusal,
 };
 use tokio::sync::{Mutex, OwnedMutexGuard};
@@ -31,11 +32,10 @@ use crate::{
 
 mod files;
 mod package;
+mod served;
 
 use package::Planned;
 
-/// Longest file beside a model, in bytes: it is handed out whole.
-const FILE_BYTES_MAX: u64 = 32 * 1024 * 1024;
 /// Models that a node keeps at most.
 const MODELS_MAX: usize = 512;
 

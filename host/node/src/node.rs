@@ -3,6 +3,7 @@
 
 mod audit;
 pub(crate) mod calls;
+mod configure;
 mod models;
 pub mod ready;
 mod run;
@@ -20,6 +21,7 @@ use meshhost_core::{
     outcome::Refusal,
     ports::Clock,
 };
+use meshhost_inference::Serving;
 use meshhost_runtime::{
     cache::CodeCache,
     load::{Ports, Runtime, RuntimeConfig},
@@ -32,6 +34,7 @@ use crate::{
     compiler::Compiler,
     door::{Door, child::ChildEntrance},
     entrance::Entrance,
+    inference,
     install::{Folders, Installer, READING_MAX, review},
     lifecycle::Lifecycle,
     models::ModelStore,
@@ -88,10 +91,15 @@ impl Config {
 pub struct Node {
     store: Store,
     config: NodeConfig,
+    /// The file that configures this node, when it is not the one in the data directory.
+    configured_by: Option<PathBuf>,
     registry: Arc<Registry>,
     door: Arc<Door>,
     installer: Installer,
     models: ModelStore,
+    /// Runs models, in a process that starts when one is needed.
+    serving: Arc<Serving>,
+    lifecycle: Lifecycle,
     clock: Arc<dyn Clock>,
 }
 
@@ -111,14 +119,13 @@ impl Node {
         let store = Store::open(directory, &config, Arc::clone(&clock), entropy.clone())
             .await
             .map_err(|error| error.refusal())?;
-        let lifecycle = lifecycle(&store, &clock, &entropy);
-        let models = ModelStore::open(
-            store.directory.models(),
-            store.models.clone(),
-            lifecycle.clone(),
-            &config.inference,
-        );
-        let models = models.await?;
+        let lifecycle = Lifecycle {
+            evidence: store.evidence.clone(),
+            host_id: store.keys.host_id().clone(),
+            clock: Arc::clone(&clock),
+            entropy: entropy.clone(),
+        };
+        let (models, serving) = models(&store, &config, lifecycle.clone()).await?;
         let registry = Arc::new(Registry::default());
         // The door stands before the runtime, which calls it for components that call others.
         let door = Arc::new_cyclic(|this| Door {
@@ -152,7 +159,7 @@ impl Node {
         let installer = Installer {
             registry: Arc::clone(&registry),
             plugins: store.plugins.clone(),
-            lifecycle,
+            lifecycle: lifecycle.clone(),
             readiness,
             ceiling: config.ceiling,
             component_bytes: config.compile.component_bytes,
@@ -168,7 +175,19 @@ impl Node {
         };
         // Calls see plugins only when everything that they need is there.
         installer.restore().await?;
-        Ok(Self { store, config, registry, door, installer, models, clock })
+        let configured_by = options.config.named().cloned();
+        Ok(Self {
+            store,
+            config,
+            configured_by,
+            registry,
+            door,
+            installer,
+            models,
+            serving,
+            lifecycle,
+            clock,
+        })
     }
 
     /// Where the admin socket is.
@@ -258,7 +277,10 @@ impl Node {
             | Request::Models
             | Request::Model { .. }
             | Request::ModelRemove { .. }
-            | Request::ModelVerify { .. }) => self.models(entrance, request).await,
+            | Request::ModelVerify { .. }
+            | Request::ModelsRunning
+            | Request::Runtimes
+            | Request::RuntimeUse { .. }) => self.models(entrance, request).await,
             request => self.audit(request).await,
         }
     }
@@ -288,7 +310,7 @@ fn misrouted() -> Refusal {
 
 fn configuration(options: &Options, directory: &DataDirectory) -> Result<NodeConfig, Refusal> {
     let named = options.config.named();
-    let path = named.cloned().unwrap_or_else(|| directory.path().join("meshhost.toml"));
+    let path = named.cloned().unwrap_or_else(|| directory.configuration());
     let text = match regular_file::read_text(&path, CONFIG_BYTES_MAX) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound && named.is_none() => {
@@ -302,13 +324,19 @@ fn configuration(options: &Options, directory: &DataDirectory) -> Result<NodeCon
     NodeConfig::parse(&path.display().to_string(), &text).map_err(Refusal::from)
 }
 
-fn lifecycle(store: &Store, clock: &Arc<dyn Clock>, entropy: &Arc<SystemEntropy>) -> Lifecycle {
-    Lifecycle {
-        evidence: store.evidence.clone(),
-        host_id: store.keys.host_id().clone(),
-        clock: Arc::clone(clock),
-        entropy: Arc::clone(entropy) as _,
-    }
+/// The models, and what runs them.
+async fn models(
+    store: &Store,
+    config: &NodeConfig,
+    lifecycle: Lifecycle,
+) -> Result<(ModelStore, Arc<Serving>), Refusal> {
+    let (directory, config) = (&store.directory, &config.inference);
+    let settings = inference::settings(config, &directory.runtimes())?;
+    let clock = Arc::clone(&lifecycle.clock);
+    let models =
+        ModelStore::open(directory.models(), store.models.clone(), lifecycle, config).await?;
+    let catalogue = Arc::clone(models.catalogue());
+    Ok((models, Arc::new(Serving::new(settings, catalogue, clock))))
 }
 
 fn readiness(

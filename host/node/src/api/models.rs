@@ -52,3 +52,67 @@ pub struct DamagedFile {
     /// `missing`, `changed` or `unreadable`.
     pub problem: String,
 }
+
+/// The process that runs models, and what is loaded in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunningModels {
+    /// `absent`, `starting` or `running`.
+    pub worker: String,
+    /// Its process, when it runs.
+    pub process: Option<i32>,
+    /// The engine and its version, when it runs.
+    pub engine: Option<String>,
+    /// Why there is none although one was needed.
+    pub reason: Option<String>,
+    /// The models in it.
+    pub models: Vec<RunningModel>,
+}
+
+/// A model that is loaded or being loaded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunningModel {
+    /// Its name; null when it was removed meanwhile.
+    pub name: Option<ModelName>,
+    /// BLAKE3 of its file.
+    pub digest: Digest,
+    /// The engine and its version.
+    pub engine: String,
+    /// What runs its nodes.
+    pub provider: String,
+    /// Sessions, those that are being loaded included.
+    pub sessions: u64,
+    /// Bytes of its file, once for each session.
+    pub bytes: u64,
+    /// Calls that it answered since it was first loaded.
+    pub runs: u64,
+    /// Runs that go on.
+    pub running: u64,
+    /// Calls that wait for it.
+    pub waiting: u64,
+}
+
+/// The engines that can run models here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Runtimes {
+    /// What the configuration allows: `any`, `onnx-runtime` or `embedded`.
+    pub engines: String,
+    /// What runs the nodes of a model.
+    pub provider: String,
+    /// The engines, in the order in which they are tried.
+    pub runtimes: Vec<RuntimeView>,
+}
+
+/// One engine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuntimeView {
+    /// `onnx-runtime` or `embedded`.
+    pub engine: String,
+    /// The library's file, or the name for the system's loader.
+    pub library: Option<String>,
+    /// Its version, when it can be used.
+    pub version: Option<String>,
+    /// Why it cannot be used.
+    pub problem: Option<String>,
+    /// Whether this one runs the models of the node when it starts.
+    pub used: bool,
+}

@@ -26,6 +26,8 @@ pub(crate) fn of(reply: &Reply, document: &str) -> Value {
             json!({"schema": "meshhost.models-added/1", "models": models})
         }
         Reply::ModelsVerified(found) => object("meshhost.model-verification/1", found),
+        Reply::ModelsRunning(running) => object("meshhost.models-running/1", running),
+        Reply::Runtimes(found) => object("meshhost.runtimes/1", found),
         Reply::Events(events) => json!({"schema": "meshhost.events/1", "events": events}),
         Reply::Document(value) => object(document, value),
         Reply::Error(refusal) => super::print::refusal_json(refusal),

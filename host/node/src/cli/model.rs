@@ -11,7 +11,7 @@ use super::{
     text::{bytes, clean_line, count, thousands, wrap},
 };
 use crate::{
-    api::{AddedModel, ModelChange, ModelVerification, Reply, Request},
+    api::{AddedModel, ModelChange, ModelVerification, Reply, Request, RunningModels},
     store::models::{ModelRecord, Pooling, Task},
 };
 
@@ -31,6 +31,9 @@ pub(crate) enum ModelCommand {
     /// List the models of this node.
     #[command(after_help = "Example:\n  meshhost model list")]
     List,
+    /// Show the models that are loaded, and the process that runs them.
+    #[command(after_help = "Example:\n  meshhost model ps")]
+    Ps,
     /// Show one model.
     #[command(after_help = "Example:\n  meshhost model inspect minilm")]
     Inspect(Named),
@@ -91,6 +94,11 @@ pub(crate) async fn run(command: ModelCommand, session: &mut Session) -> Result<
             let reply = session.ask(Request::Models).await?;
             let Reply::Models(models) = &reply else { return Err(unexpected(&reply)) };
             Ok(Output::success(list(models), documents::of(&reply, "")))
+        }
+        ModelCommand::Ps => {
+            let reply = session.ask(Request::ModelsRunning).await?;
+            let Reply::ModelsRunning(running) = &reply else { return Err(unexpected(&reply)) };
+            Ok(Output::success(processes(running), documents::of(&reply, "")))
         }
         ModelCommand::Inspect(Named { name }) => {
             let reply = session.ask(Request::Model { name }).await?;
@@ -210,6 +218,35 @@ fn list(models: &[ModelRecord]) -> String {
         ]
     });
     table(["MODEL", "USE", "SIZE", "LICENCE", "DIGEST"], rows)
+}
+
+fn processes(running: &RunningModels) -> String {
+    let worker = match (running.worker.as_str(), &running.reason) {
+        ("running", _) => format!(
+            "process {} runs models with {}",
+            running.process.unwrap_or_default(),
+            clean_line(running.engine.as_deref().unwrap_or_default())
+        ),
+        ("starting", _) => "the process that runs models is starting".to_owned(),
+        (_, Some(reason)) => format!("no process runs models: {}", clean_line(reason)),
+        (_, None) => "no process runs models; one starts when a plugin needs it".to_owned(),
+    };
+    let worker = format!("{}\n", wrap("", &worker));
+    if running.models.is_empty() {
+        return worker;
+    }
+    let rows = running.models.iter().map(|model| {
+        let name = model.name.as_ref().map(ToString::to_string);
+        [
+            name.unwrap_or_else(|| short(&model.digest.to_string())),
+            clean_line(&model.provider).into_owned(),
+            model.sessions.to_string(),
+            bytes(model.bytes),
+            thousands(model.runs),
+            format!("{} run, {} wait", model.running, model.waiting),
+        ]
+    });
+    worker + &table(["MODEL", "ON", "SESSIONS", "SIZE", "RUNS", "CALLS"], rows)
 }
 
 fn verified(found: &ModelVerification) -> String {

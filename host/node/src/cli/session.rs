@@ -57,6 +57,8 @@ pub(crate) fn unexpected(reply: &Reply) -> Refusal {
         Reply::Model(_) => "a model",
         Reply::ModelsAdded(_) => "added models",
         Reply::ModelsVerified(_) => "a check of models",
+        Reply::ModelsRunning(_) => "loaded models",
+        Reply::Runtimes(_) => "engines",
         Reply::Events(_) => "events",
         Reply::Document(_) => "a document",
         Reply::Error(_) => "an error",

@@ -27,6 +27,7 @@ use meshhost_core::{
     code::Code,
     diagnostic::{Diagnostic, Source, nearest, read_toml},
     id::ModelName,
+    inference::NAME_BYTES_MAX,
     outcome::Refusal,
 };
 use serde::Deserialize;
@@ -43,8 +44,6 @@ const DESCRIPTION: &str = "models.toml";
 const DESCRIPTION_BYTES_MAX: usize = 64 * 1024;
 /// Models that one package, or one command, adds at most.
 const MODELS_MAX: usize = 64;
-/// Longest name of a file, in bytes.
-const NAME_BYTES_MAX: usize = 256;
 /// Files beside a model.
 const FILES_MAX: usize = 32;
 /// Longest licence and source, in characters.

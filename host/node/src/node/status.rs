@@ -4,7 +4,10 @@ use meshhost_core::outcome::Refusal;
 use serde_json::{Value, json};
 
 use super::Node;
-use crate::{api::Reply, builtin};
+use crate::{
+    api::{Reply, RuntimeView},
+    builtin,
+};
 
 /// Models that are named.
 const NAMES_MAX: usize = 16;
@@ -23,10 +26,31 @@ impl Node {
             "plugins": plugins,
             "plugins_disabled": disabled,
             "first_party": first_party.join(", "),
+            "inference": self.inference_check().await?,
             "models": self.model_names(),
             "events": end.sequence,
             "durability": format!("{:?}", self.config.durability).to_lowercase(),
         })))
+    }
+
+    /// Which engine would run models here.
+    async fn inference_check(&self) -> Result<Value, Refusal> {
+        let found = self.runtimes().await?;
+        let device = &found.provider;
+        Ok(match found.runtimes.iter().find(|runtime| runtime.used) {
+            Some(RuntimeView { version: Some(version), .. }) => {
+                json!({ "ok": true, "says": format!("ONNX Runtime {version} runs models on {device}") })
+            }
+            Some(_) => json!({
+                "ok": true,
+                "says": format!("the embedded engine runs models on {device}"),
+            }),
+            None => json!({
+                "ok": false,
+                "says": format!("no engine that is allowed can run models on {device}"),
+                "fix": "look at `meshhost runtime list`, and at [inference] in meshhost.toml",
+            }),
+        })
     }
 
     fn model_names(&self) -> String {

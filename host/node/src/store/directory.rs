@@ -12,6 +12,8 @@
 //! code/            compiled code
 //! blobs/           blobs by digest
 //! models/          files of models by digest
+//! runtimes/        libraries that run models, put there by the operator
+//! meshhost.toml    the operator's configuration
 //! grants/          what the operator allows, one file for each plugin
 //! admin.sock       where the node listens
 //! ```
@@ -41,7 +43,8 @@ const LOCK_POLL: Duration = Duration::from_millis(50);
 /// Longest text that is read from the lock file.
 const HOLDER_BYTES_MAX: u64 = 64;
 
-const FOLDERS: [&str; 6] = ["components", "code", "blobs", "grants", "journal", "models"];
+const FOLDERS: [&str; 7] =
+    ["components", "code", "blobs", "grants", "journal", "models", "runtimes"];
 const FILES: [&str; 6] =
     ["node.lock", "node.key", "evidence.key", "host_id", "meshhost.db", "heads"];
 
@@ -106,6 +109,12 @@ impl DataDirectory {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The operator's configuration, where no other file is named.
+    #[must_use]
+    pub fn configuration(&self) -> PathBuf {
+        self.path.join("meshhost.toml")
     }
 
     /// The node's key.
@@ -178,6 +187,12 @@ impl DataDirectory {
     #[must_use]
     pub fn models(&self) -> PathBuf {
         self.path.join("models")
+    }
+
+    /// The folder of libraries that run models.
+    #[must_use]
+    pub fn runtimes(&self) -> PathBuf {
+        self.path.join("runtimes")
     }
 
     /// The folder of grant files.

@@ -1,7 +1,10 @@
 use meshhost_core::id::Digest;
 
 use super::*;
-use crate::{api::DamagedFile, store::models::ModelFile};
+use crate::{
+    api::{DamagedFile, RunningModel},
+    store::models::ModelFile,
+};
 
 fn model(name: &str) -> ModelRecord {
     ModelRecord {
@@ -64,7 +67,39 @@ fn lists_and_cards_fit_the_screen() {
 }
 
 #[test]
-fn what_is_damaged_is_shown() {
+fn what_runs_and_what_is_damaged_is_shown() {
+    let absent = RunningModels {
+        worker: "absent".to_owned(),
+        process: None,
+        engine: None,
+        reason: None,
+        models: Vec::new(),
+    };
+    assert!(processes(&absent).contains("one starts when"));
+    let failed = RunningModels { reason: Some("no library".to_owned()), ..absent.clone() };
+    assert!(processes(&failed).contains("no library"));
+    let running = RunningModel {
+        name: None,
+        digest: Digest::of(b"x"),
+        engine: "ONNX Runtime 1.31.1".to_owned(),
+        provider: "cpu".to_owned(),
+        sessions: 1,
+        bytes: 1 << 30,
+        runs: 1_000_000,
+        running: 1,
+        waiting: 2,
+    };
+    let running = RunningModels {
+        worker: "running".to_owned(),
+        process: Some(7),
+        engine: Some(running.engine.clone()),
+        models: vec![running],
+        ..absent
+    };
+    let text = processes(&running);
+    fits(&text);
+    assert!(text.contains("process 7") && text.contains("1 run, 2 wait"), "{text}");
+
     let damaged = DamagedFile {
         model: "minilm".parse().unwrap(),
         file: None,

@@ -1,0 +1,183 @@
+//! How this node runs models: its configuration as the supervisor of the process that runs them
+//! takes it, and which engine that comes to. The process is this very binary.
+
+use std::{ffi::OsString, path::Path, thread::available_parallelism, time::Duration};
+
+use meshhost_core::{
+    code::Code,
+    config::{InferenceConfig, InferenceEngines, InferenceProvider},
+    outcome::Refusal,
+};
+use meshhost_inference::{Engines, Program, Provider, Settings, library};
+
+use crate::{
+    api::{RuntimeView, Runtimes},
+    sys,
+};
+
+/// The hidden subcommand of the process.
+pub const SUBCOMMAND: &str = "inference-child";
+/// What an engine on another device than the processor reads of the environment.
+const ENVIRONMENT: [&str; 2] = ["LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES"];
+
+/// The settings that a configuration means on this machine. `runtimes` is the folder of libraries
+/// in the data directory.
+///
+/// # Errors
+/// When the file of this program cannot be found.
+pub fn settings(config: &InferenceConfig, runtimes: &Path) -> Result<Settings, Refusal> {
+    let path = sys::own_program().ok_or_else(|| {
+        Refusal::new(Code::HostFault, "the program's own file cannot be found to run models with")
+    })?;
+    let variable = sys::environment("ORT_DYLIB_PATH");
+    let libraries = library::candidates(
+        config.library.as_deref(),
+        variable.as_deref().map(Path::new),
+        runtimes,
+        Some(&path),
+    );
+    let provider = provider(config.provider);
+    let environment = if provider == Provider::Cpu { Vec::new() } else { environment() };
+    let program = Program { path, arguments: vec![SUBCOMMAND.into()], environment };
+    let threads = config.threads.unwrap_or_else(|| {
+        available_parallelism().ok().and_then(|count| u32::try_from(count.get()).ok()).unwrap_or(1)
+    });
+    let default = Settings::new(program, libraries, threads);
+    Ok(Settings {
+        engines: engines(config.engines),
+        provider,
+        sessions: config.sessions,
+        memory_bytes: config.memory_bytes,
+        model_bytes: config.model_bytes,
+        output_bytes: config.output_bytes,
+        calls: config.calls,
+        load: Duration::from_millis(config.load_ms),
+        run: Duration::from_millis(config.run_ms),
+        idle: Duration::from_millis(config.idle_ms),
+        ..default
+    })
+}
+
+fn environment() -> Vec<(OsString, OsString)> {
+    let set = |name| Some((OsString::from(name), OsString::from(sys::environment(name)?)));
+    ENVIRONMENT.into_iter().filter_map(set).collect()
+}
+
+const fn engines(configured: InferenceEngines) -> Engines {
+    match configured {
+        InferenceEngines::Any => Engines::Any,
+        InferenceEngines::OnnxRuntime => Engines::OnnxRuntime,
+        InferenceEngines::Embedded => Engines::Embedded,
+    }
+}
+
+const fn provider(configured: InferenceProvider) -> Provider {
+    match configured {
+        InferenceProvider::Cpu => Provider::Cpu,
+        InferenceProvider::Cuda => Provider::Cuda,
+        InferenceProvider::Tensorrt => Provider::Tensorrt,
+        InferenceProvider::Coreml => Provider::Coreml,
+        InferenceProvider::Directml => Provider::Directml,
+        InferenceProvider::Openvino => Provider::Openvino,
+    }
+}
+
+/// The engines that can run models here, by opening each library in a child process until one can
+/// be used. Blocks for as long as that takes.
+#[must_use]
+pub fn runtimes(settings: &Settings, allowed: InferenceEngines) -> Runtimes {
+    let mut runtimes = Vec::new();
+    if allowed != InferenceEngines::Embedded {
+        for probed in library::probe_all(&settings.program, &settings.libraries) {
+            let problem = probed.result.as_ref().err().map(ToString::to_string);
+            runtimes.push(RuntimeView {
+                engine: InferenceEngines::OnnxRuntime.name().to_owned(),
+                library: Some(probed.library.display().to_string()),
+                used: problem.is_none(),
+                version: probed.result.ok(),
+                problem,
+            });
+        }
+    }
+    let problem = if allowed == InferenceEngines::OnnxRuntime {
+        Some("the configuration allows ONNX Runtime alone".to_owned())
+    } else if settings.provider != Provider::Cpu {
+        Some(format!("it runs on the processor alone, not on {}", settings.provider))
+    } else {
+        None
+    };
+    runtimes.push(RuntimeView {
+        engine: InferenceEngines::Embedded.name().to_owned(),
+        library: None,
+        version: None,
+        used: problem.is_none() && !runtimes.iter().any(|runtime| runtime.used),
+        problem,
+    });
+    Runtimes {
+        engines: allowed.name().to_owned(),
+        provider: settings.provider.to_string(),
+        runtimes,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn used(config: &InferenceConfig) -> (Vec<RuntimeView>, Option<String>) {
+        let settings = settings(config, Path::new("/nowhere")).unwrap();
+        let found = runtimes(&settings, config.engines).runtimes;
+        let used = found.iter().find(|one| one.used).map(|one| one.engine.clone());
+        (found, used)
+    }
+
+    #[test]
+    fn a_library_that_is_not_there_leaves_the_embedded_engine() {
+        let library = Some("/nowhere/libonnxruntime.so".into());
+        let config = InferenceConfig { library, ..InferenceConfig::DEFAULT };
+        let (found, engine) = used(&config);
+        assert_eq!(engine.as_deref(), Some("embedded"));
+        let problem = found[0].problem.as_deref().unwrap_or_default();
+        assert!(problem.contains("no such file"), "{problem}");
+    }
+
+    #[test]
+    fn what_the_configuration_excludes_is_not_used() {
+        let embedded = InferenceEngines::Embedded;
+        let config = InferenceConfig { engines: embedded, ..InferenceConfig::DEFAULT };
+        let (found, engine) = used(&config);
+        assert_eq!((found.len(), engine.as_deref()), (1, Some("embedded")));
+        let library = Some(std::path::PathBuf::from("/nowhere/libonnxruntime.so"));
+        for config in [
+            InferenceConfig {
+                engines: InferenceEngines::OnnxRuntime,
+                library: library.clone(),
+                ..InferenceConfig::DEFAULT
+            },
+            InferenceConfig {
+                provider: InferenceProvider::Cuda,
+                library,
+                ..InferenceConfig::DEFAULT
+            },
+        ] {
+            let (found, engine) = used(&config);
+            assert_eq!((found.len(), engine), (2, None));
+            assert!(found.iter().all(|one| one.problem.is_some()));
+        }
+    }
+
+    #[test]
+    fn the_limits_of_the_configuration_arrive() {
+        let config = InferenceConfig {
+            threads: Some(3),
+            memory_bytes: 1 << 30,
+            run_ms: 1_500,
+            ..InferenceConfig::DEFAULT
+        };
+        let settings = settings(&config, Path::new("/nowhere")).unwrap();
+        assert_eq!((settings.threads, settings.memory_bytes), (3, 1 << 30));
+        assert_eq!(settings.run, Duration::from_millis(1_500));
+        assert_eq!(settings.program.arguments, [SUBCOMMAND]);
+        assert!(settings.program.environment.is_empty(), "the processor needs none");
+    }
+}

@@ -1,0 +1,49 @@
+//! The models as the process that runs them is told of them.
+
+use async_trait::async_trait;
+use meshhost_core::id::Digest;
+use meshhost_inference::{
+    Models, Pooling as RowPooling, StoredFile, StoredModel, TextModel, TextTask,
+};
+
+use super::Catalogue;
+use crate::store::models::{ModelRecord, Pooling, Task};
+
+#[async_trait]
+impl Models for Catalogue {
+    async fn find(&self, model: &Digest) -> Option<StoredModel> {
+        Self::find(self, model).map(|record| stored(self, &record))
+    }
+}
+
+fn stored(catalogue: &Catalogue, record: &ModelRecord) -> StoredModel {
+    let files = record.files.iter().map(|file| StoredFile {
+        name: file.name.clone(),
+        path: catalogue.path(&file.digest),
+        digest: file.digest,
+        bytes: file.bytes,
+    });
+    StoredModel {
+        digest: record.digest,
+        path: catalogue.path(&record.digest),
+        bytes: record.bytes,
+        files: files.collect(),
+        batch_rows: record.batch_rows,
+        text: text(&record.task),
+    }
+}
+
+fn text(task: &Task) -> Option<TextModel> {
+    let (task, tokenizer, tokens) = match task {
+        Task::Tensors => return None,
+        Task::Embed { tokenizer, tokens_max, pooling, normalise } => {
+            let pooling = match pooling {
+                Pooling::Mean => RowPooling::Mean,
+                Pooling::First => RowPooling::First,
+            };
+            (TextTask::Embed { pooling, normalise: *normalise }, tokenizer, *tokens_max)
+        }
+        Task::Rerank { tokenizer, tokens_max } => (TextTask::Rerank, tokenizer, *tokens_max),
+    };
+    Some(TextModel { task, tokenizer: tokenizer.clone(), tokens })
+}
