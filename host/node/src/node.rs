@@ -145,6 +145,8 @@ impl Node {
         let ports = Ports {
             key_values: Arc::new(store.key_values.clone()),
             invoker: Arc::new(ChildEntrance::new(Arc::downgrade(&door))),
+            model_names: Arc::clone(models.catalogue()) as _,
+            inference: Arc::clone(&serving) as _,
             clock: Arc::clone(&clock),
             entropy: entropy.clone(),
         };

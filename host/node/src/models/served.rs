@@ -1,7 +1,7 @@
 //! The models as the process that runs them is told of them.
 
 use async_trait::async_trait;
-use meshhost_core::id::Digest;
+use meshhost_core::{id::Digest, ports::ModelNames};
 use meshhost_inference::{
     Models, Pooling as RowPooling, StoredFile, StoredModel, TextModel, TextTask,
 };
@@ -13,6 +13,13 @@ use crate::store::models::{ModelRecord, Pooling, Task};
 impl Models for Catalogue {
     async fn find(&self, model: &Digest) -> Option<StoredModel> {
         Self::find(self, model).map(|record| stored(self, &record))
+    }
+}
+
+#[async_trait]
+impl ModelNames for Catalogue {
+    async fn digest_of(&self, name: &str) -> Option<Digest> {
+        Self::digest_of(self, name)
     }
 }
 
