@@ -239,7 +239,7 @@ mod tests {
             (Boolean, &[2], Elements::Bytes(vec![0, 2]), "invalid"),
             (Float32, &[2, 3], bytes(23), "invalid"),
             (Int64, &[3], bytes(12), "invalid"),
-            (Text, &[2], texts(3), "invalid"),
+            (Text, &[2], texts(1), "invalid"),
             (Text, &[2], bytes(2), "invalid"),
             (Float32, &[1], texts(1), "invalid"),
             (Float32, &[1; 9], bytes(4), "invalid"),

@@ -35,8 +35,8 @@ fn data_in_other_files_is_refused_wherever_it_stands() {
     let sparse = Writer::new().bytes(1, external());
     let inner = graph(&[attribute(5)], &[], &[]);
     for refused in [
-        model(&graph(&[plain.clone()], &[], &[]).bytes(5, external())),
-        model(&graph(&[plain.clone()], &[], &[]).bytes(15, sparse.clone())),
+        model(&graph(std::slice::from_ref(&plain), &[], &[]).bytes(5, external())),
+        model(&graph(std::slice::from_ref(&plain), &[], &[]).bytes(15, sparse.clone())),
         of_node(attribute(5)),
         of_node(attribute(10)),
         of_node(plain.clone().bytes(5, Writer::new().bytes(22, sparse))),
