@@ -63,6 +63,7 @@ fn result(invocation: &Invocation, outcome: Outcome) -> CallResult {
         replayed: false,
         usage: Usage { fuel: 7, ..Usage::default() },
         denied: Vec::new(),
+        models: Vec::new(),
         log: vec!["a line".into()],
     }
 }
