@@ -3,18 +3,16 @@
 use std::{path::PathBuf, sync::Arc};
 
 use anyhow::{Context as _, anyhow};
-use async_trait::async_trait;
 use meshhost::sys::{SystemClock, SystemEntropy};
 use meshhost_core::{
     capability::Capability,
     gates::{self, Budget, Decision, Facts, InputChecks, Known, Provider, ServingState, Spent},
     grant::EffectiveGrants,
-    id::{CapabilityId, Digest, PluginName},
+    id::{Digest, PluginName},
     invocation::{EntranceKind, Invocation, Mode, Scope, Subject},
-    limits::{Limits, Usage},
-    outcome::{CallResult, Outcome, Refusal},
+    limits::Limits,
+    outcome::Refusal,
     permit::Permit,
-    ports::{BlobStore, BlobWriter, Invoker, KeyValueStore, PortError},
 };
 use meshhost_runtime::{
     cache::CodeCache,
@@ -26,6 +24,8 @@ use meshhost_runtime::{
     load::{Loaded, Ports, Runtime, RuntimeConfig},
 };
 use serde_json::Value;
+
+use crate::nothing::Nothing;
 
 /// Instance slots: as many as a node has by default.
 const SIZES: RuntimeConfig = RuntimeConfig { instances: 32, file_threads: 4 };
@@ -193,99 +193,10 @@ fn ports() -> Ports {
     let nothing = Arc::new(Nothing);
     Ports {
         key_values: nothing.clone(),
-        invoker: nothing,
+        invoker: nothing.clone(),
+        model_names: nothing.clone(),
+        inference: nothing,
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
-    }
-}
-
-/// No key-values, no blobs and nobody to call.
-#[derive(Debug)]
-struct Nothing;
-
-#[async_trait]
-impl Invoker for Nothing {
-    async fn invoke(
-        &self,
-        parent: Arc<Invocation>,
-        _: PluginName,
-        capability: CapabilityId,
-        _: Value,
-        _: u64,
-    ) -> CallResult {
-        let refusal = Refusal::new(meshhost_core::code::Code::Busy, "nobody to call");
-        CallResult {
-            invocation_id: parent.invocation_id.clone(),
-            capability_id: capability,
-            capability_version: None,
-            plugin: None,
-            correlation_id: parent.correlation_id.clone(),
-            outcome: Outcome::Denied(refusal),
-            evidence_ids: Vec::new(),
-            started_at: String::new(),
-            completed_at: String::new(),
-            replayed: false,
-            usage: Usage::default(),
-            denied: Vec::new(),
-            log: Vec::new(),
-        }
-    }
-}
-
-#[async_trait]
-impl BlobStore for Nothing {
-    async fn length(&self, _: &Digest) -> Result<u64, PortError> {
-        Err(PortError::NotFound)
-    }
-
-    async fn read(&self, _: &Digest, _: u64, _: u32) -> Result<Vec<u8>, PortError> {
-        Err(PortError::NotFound)
-    }
-
-    async fn begin(&self, _: u64) -> Result<Box<dyn BlobWriter>, PortError> {
-        Err(PortError::Quota)
-    }
-}
-
-#[async_trait]
-impl KeyValueStore for Nothing {
-    async fn get(&self, _: &PluginName, _: &str, _: &str) -> Result<Option<Vec<u8>>, PortError> {
-        Ok(None)
-    }
-
-    async fn set(
-        &self,
-        _: &PluginName,
-        _: &str,
-        _: &str,
-        _: &[u8],
-        _: u64,
-    ) -> Result<(), PortError> {
-        Err(PortError::Quota)
-    }
-
-    async fn delete(&self, _: &PluginName, _: &str, _: &str) -> Result<(), PortError> {
-        Ok(())
-    }
-
-    async fn list(
-        &self,
-        _: &PluginName,
-        _: &str,
-        _: Option<&str>,
-        _: u32,
-    ) -> Result<Vec<String>, PortError> {
-        Ok(Vec::new())
-    }
-
-    async fn increment(
-        &self,
-        _: &PluginName,
-        _: &str,
-        _: &str,
-        _: i64,
-        _: u64,
-    ) -> Result<i64, PortError> {
-        Err(PortError::Quota)
     }
 }

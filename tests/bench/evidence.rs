@@ -127,6 +127,7 @@ async fn call(
         output: Some(Commitment::new(&last.salt, "\"hello\"")),
         output_valid: true,
         denied: &[],
+        models: &[],
         guest_text_bytes: 0,
     };
     let draft = ended(&context, last, end);

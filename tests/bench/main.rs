@@ -17,6 +17,7 @@ mod home;
 mod instance;
 mod machine;
 mod memory;
+mod nothing;
 mod permissions;
 mod report;
 

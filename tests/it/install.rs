@@ -407,6 +407,8 @@ fn compiling_keeps_to_its_limits() {
     let compile = |memory_bytes: &str| {
         let component = std::fs::File::open(&git).expect("a component");
         let mut child = home.command(["compile-child", memory_bytes, "60000"]);
+        let (name, value) = meshhost::allocator::CHILD_ENVIRONMENT;
+        child.env(name, value);
         ran(child.stdin(component).stdout(Stdio::null()).output().expect("it ends")).code
     };
     assert_eq!(compile("1073741824"), 0);

@@ -11,6 +11,8 @@ use tokio::{
     sync::Semaphore,
 };
 
+use crate::allocator::CHILD_ENVIRONMENT;
+
 /// The hidden subcommand of the child.
 pub const SUBCOMMAND: &str = "compile-child";
 /// Bytes of the child's error text that are read.
@@ -68,6 +70,7 @@ impl Compiler {
             .arg(self.limits.memory_bytes.to_string())
             .arg(self.limits.time_ms.to_string())
             .env_clear()
+            .env(CHILD_ENVIRONMENT.0, CHILD_ENVIRONMENT.1)
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

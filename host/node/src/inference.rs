@@ -11,6 +11,7 @@ use meshhost_core::{
 use meshhost_inference::{Engines, Program, Provider, Settings, library};
 
 use crate::{
+    allocator::CHILD_ENVIRONMENT,
     api::{RuntimeView, Runtimes},
     sys,
 };
@@ -37,7 +38,7 @@ pub fn settings(config: &InferenceConfig, runtimes: &Path) -> Result<Settings, R
         Some(&path),
     );
     let provider = provider(config.provider);
-    let environment = if provider == Provider::Cpu { Vec::new() } else { environment() };
+    let environment = environment(provider);
     let program = Program { path, arguments: vec![SUBCOMMAND.into()], environment };
     let threads = config.threads.unwrap_or_else(|| {
         available_parallelism().ok().and_then(|count| u32::try_from(count.get()).ok()).unwrap_or(1)
@@ -58,9 +59,11 @@ pub fn settings(config: &InferenceConfig, runtimes: &Path) -> Result<Settings, R
     })
 }
 
-fn environment() -> Vec<(OsString, OsString)> {
+fn environment(provider: Provider) -> Vec<(OsString, OsString)> {
     let set = |name| Some((OsString::from(name), OsString::from(sys::environment(name)?)));
-    ENVIRONMENT.into_iter().filter_map(set).collect()
+    let device = ENVIRONMENT.into_iter().filter(|_| provider != Provider::Cpu).filter_map(set);
+    let (name, value) = CHILD_ENVIRONMENT;
+    device.chain([(name.into(), value.into())]).collect()
 }
 
 const fn engines(configured: InferenceEngines) -> Engines {
@@ -178,6 +181,7 @@ mod tests {
         assert_eq!((settings.threads, settings.memory_bytes), (3, 1 << 30));
         assert_eq!(settings.run, Duration::from_millis(1_500));
         assert_eq!(settings.program.arguments, [SUBCOMMAND]);
-        assert!(settings.program.environment.is_empty(), "the processor needs none");
+        let names: Vec<_> = settings.program.environment.iter().map(|(name, _)| name).collect();
+        assert_eq!(names, [CHILD_ENVIRONMENT.0], "the processor needs nothing of the node's");
     }
 }

@@ -158,23 +158,8 @@ impl Node {
         if door.runtime.set(runtime).is_err() {
             return Err(Refusal::new(Code::HostFault, "the door has a runtime already"));
         }
-        let installer = Installer {
-            registry: Arc::clone(&registry),
-            plugins: store.plugins.clone(),
-            lifecycle: lifecycle.clone(),
-            readiness,
-            ceiling: config.ceiling,
-            component_bytes: config.compile.component_bytes,
-            reading: Arc::new(Semaphore::new(READING_MAX)),
-            excluded: store.directory.excluded().map_err(|error| error.refusal())?.into(),
-            folders: Folders {
-                components: store.directory.components(),
-                grants: store.directory.grants(),
-                overlays: store.directory.overlays(),
-            },
-            clock: Arc::clone(&clock),
-            changing: tokio::sync::Mutex::new(()),
-        };
+        let installer =
+            installer(&store, &config, Arc::clone(&registry), lifecycle.clone(), readiness)?;
         // Calls see plugins only when everything that they need is there.
         installer.restore().await?;
         let configured_by = options.config.named().cloned();
@@ -339,6 +324,33 @@ async fn models(
         ModelStore::open(directory.models(), store.models.clone(), lifecycle, config).await?;
     let catalogue = Arc::clone(models.catalogue());
     Ok((models, Arc::new(Serving::new(settings, catalogue, clock))))
+}
+
+/// What changes the plugins of the node.
+fn installer(
+    store: &Store,
+    config: &NodeConfig,
+    registry: Arc<Registry>,
+    lifecycle: Lifecycle,
+    readiness: Arc<Readiness>,
+) -> Result<Installer, Refusal> {
+    Ok(Installer {
+        registry,
+        plugins: store.plugins.clone(),
+        clock: Arc::clone(&lifecycle.clock),
+        lifecycle,
+        readiness,
+        ceiling: config.ceiling,
+        component_bytes: config.compile.component_bytes,
+        reading: Arc::new(Semaphore::new(READING_MAX)),
+        excluded: store.directory.excluded().map_err(|error| error.refusal())?.into(),
+        folders: Folders {
+            components: store.directory.components(),
+            grants: store.directory.grants(),
+            overlays: store.directory.overlays(),
+        },
+        changing: tokio::sync::Mutex::new(()),
+    })
 }
 
 fn readiness(

@@ -8,7 +8,7 @@ use super::{
     print::Output,
     session::{Session, unexpected},
     table::table,
-    text::clean_line,
+    text::{clean_line, wrap},
 };
 use crate::api::{Reply, Request, RuntimeView, Runtimes};
 
@@ -68,12 +68,18 @@ fn list(found: &Runtimes) -> String {
         ]
     });
     let table = table(["ENGINE", "VERSION", "STATE", "LIBRARY"], rows);
-    format!("{table}allowed: {}, on {}\n", found.engines, found.provider)
+    let problems = found.runtimes.iter().filter_map(|runtime| {
+        let library = runtime.library.as_deref().unwrap_or(&runtime.engine);
+        let words = format!("{library}: {}", runtime.problem.as_deref()?);
+        Some(format!("{}\n", wrap("  ", &clean_line(&words))))
+    });
+    let problems: String = problems.collect();
+    format!("{table}{problems}allowed: {}, on {}\n", found.engines, found.provider)
 }
 
 fn state(runtime: &RuntimeView) -> String {
     match &runtime.problem {
-        Some(problem) => clean_line(problem).into_owned(),
+        Some(_) => "unusable".to_owned(),
         None if runtime.used => "used".to_owned(),
         None => "not needed".to_owned(),
     }
@@ -105,7 +111,7 @@ mod tests {
         };
         let text = anstream::adapter::strip_str(&list(&found)).to_string();
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
-        for words in ["crashed", "used", "not needed", "allowed: any, on cpu"] {
+        for words in ["unusable", "crashed", "used", "allowed: any, on cpu"] {
             assert!(text.contains(words), "{text}");
         }
     }

@@ -141,7 +141,10 @@ impl Context {
 }
 
 fn not_found(name: &str) -> InferenceError {
-    let message = format!("no model `{name}` is granted to this plugin and present on this node");
+    let message = format!(
+        "no model `{name}` is granted to this plugin and present on this node; \
+         `meshhost model add {name} --from PATH` adds one"
+    );
     InferenceError::new(InferenceErrorCode::NotFound, &message)
 }
 

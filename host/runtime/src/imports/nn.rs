@@ -29,6 +29,8 @@ pub(super) mod bindings {
     });
 }
 
+/// Tensors of the guest, or what is wrong with them.
+type Read = Result<Vec<core::Tensor>, InferenceError>;
 /// What a function answers, or what ends the call.
 type Answer<T> = wasmtime::Result<Result<T, Resource<NnError>>>;
 
@@ -98,7 +100,7 @@ impl View<'_> {
     fn nn_inputs(
         &mut self,
         inputs: Vec<inference::NamedTensor>,
-    ) -> wasmtime::Result<(Result<Vec<core::Tensor>, InferenceError>, Vec<BufferCharge>)> {
+    ) -> wasmtime::Result<(Read, Vec<BufferCharge>)> {
         let (mut tensors, mut held) = (Vec::new(), Vec::new());
         let bytes_max = core::InferenceQuota::DEFAULT.tensor_bytes;
         for (name, tensor) in inputs {
