@@ -115,6 +115,7 @@ fn words(written: &str) -> &'static str {
         "random" => "random numbers",
         "kv" => "store data",
         "call" => "call capabilities",
+        "model" => "run a model",
         "stdout" => "print",
         "log" => "log",
         _ => "other",
