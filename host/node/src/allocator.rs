@@ -1,6 +1,5 @@
-//! The allocator of the binary. A call makes several hundred small pieces of memory on whichever
-//! thread it runs and gives them back on another: the C library's allocator spent an eighth of a
-//! call's time on that.
+//! The allocator of the binary. A call makes many small pieces of memory on whichever thread it
+//! runs, and some of them are given back on another: that is what this allocator is made for.
 
 /// What the binary, and whatever measures it, allocates with.
 pub use mimalloc::MiMalloc as Allocator;

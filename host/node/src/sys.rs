@@ -39,8 +39,8 @@ impl Entropy for SystemEntropy {
 
 /// Ids and salts come out of a stock; keys never lie in one.
 const FROM_STOCK_BYTES_MAX: usize = 16;
-/// Bytes that are fetched at once: a call needs five times a few, and asking the system takes
-/// about a microsecond each time.
+/// Bytes that are fetched at once: a call needs a few of them five times, and each time the system
+/// is asked costs more than they do.
 const STOCK_BYTES: usize = 512;
 
 thread_local! {
