@@ -28,7 +28,7 @@ mod worker;
 use std::{ffi::OsString, process::ExitCode};
 
 pub use serving::{LoadedModel, Serving, WorkerState};
-pub use settings::{Engines, Program, Provider, Settings, UnknownProvider};
+pub use settings::{Engines, Program, Provider, Settings};
 pub use store::{Models, Pooling, StoredFile, StoredModel, TextModel, TextTask};
 
 /// The child's side: what the binary runs under the subcommand that [`Program::arguments`] names,

@@ -1,76 +1,8 @@
 //! How models are run: engine, device and bounds.
 
-use std::{ffi::OsString, fmt, path::PathBuf, str::FromStr, time::Duration};
+use std::{ffi::OsString, path::PathBuf, time::Duration};
 
-use serde::{Deserialize, Serialize};
-
-/// What runs a model's nodes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Provider {
-    /// The processor.
-    Cpu,
-    /// NVIDIA, by CUDA.
-    Cuda,
-    /// NVIDIA, by TensorRT, and CUDA for what TensorRT leaves.
-    Tensorrt,
-    /// Apple.
-    Coreml,
-    /// Windows.
-    Directml,
-    /// Intel.
-    Openvino,
-}
-
-impl Provider {
-    /// Every provider.
-    pub const ALL: [Self; 6] =
-        [Self::Cpu, Self::Cuda, Self::Tensorrt, Self::Coreml, Self::Directml, Self::Openvino];
-
-    /// Its name in configuration and results.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Cpu => "cpu",
-            Self::Cuda => "cuda",
-            Self::Tensorrt => "tensorrt",
-            Self::Coreml => "coreml",
-            Self::Directml => "directml",
-            Self::Openvino => "openvino",
-        }
-    }
-}
-
-impl fmt::Display for Provider {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.name())
-    }
-}
-
-/// There is no provider of that name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("an execution provider is cpu, cuda, tensorrt, coreml, directml or openvino")]
-pub struct UnknownProvider;
-
-impl FromStr for Provider {
-    type Err = UnknownProvider;
-
-    fn from_str(text: &str) -> Result<Self, UnknownProvider> {
-        Self::ALL.into_iter().find(|provider| provider.name() == text).ok_or(UnknownProvider)
-    }
-}
-
-/// Which engines a node may use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Engines {
-    /// ONNX Runtime where a usable library is found; else, on the processor, the embedded one.
-    Any,
-    /// ONNX Runtime alone.
-    OnnxRuntime,
-    /// The embedded one alone.
-    Embedded,
-}
+pub use meshhost_core::config::{InferenceEngines as Engines, InferenceProvider as Provider};
 
 /// How a child process of the node's own binary is started.
 #[derive(Debug, Clone)]

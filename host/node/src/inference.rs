@@ -8,7 +8,7 @@ use meshhost_core::{
     config::{InferenceConfig, InferenceEngines, InferenceProvider},
     outcome::Refusal,
 };
-use meshhost_inference::{Engines, Program, Provider, Settings, library};
+use meshhost_inference::{Program, Settings, library};
 
 use crate::{
     allocator::CHILD_ENVIRONMENT,
@@ -37,16 +37,15 @@ pub fn settings(config: &InferenceConfig, runtimes: &Path) -> Result<Settings, R
         runtimes,
         Some(&path),
     );
-    let provider = provider(config.provider);
-    let environment = environment(provider);
+    let environment = environment(config.provider);
     let program = Program { path, arguments: vec![SUBCOMMAND.into()], environment };
     let threads = config.threads.unwrap_or_else(|| {
         available_parallelism().ok().and_then(|count| u32::try_from(count.get()).ok()).unwrap_or(1)
     });
     let default = Settings::new(program, libraries, threads);
     Ok(Settings {
-        engines: engines(config.engines),
-        provider,
+        engines: config.engines,
+        provider: config.provider,
         sessions: config.sessions,
         memory_bytes: config.memory_bytes,
         model_bytes: config.model_bytes,
@@ -59,30 +58,12 @@ pub fn settings(config: &InferenceConfig, runtimes: &Path) -> Result<Settings, R
     })
 }
 
-fn environment(provider: Provider) -> Vec<(OsString, OsString)> {
+fn environment(provider: InferenceProvider) -> Vec<(OsString, OsString)> {
     let set = |name| Some((OsString::from(name), OsString::from(sys::environment(name)?)));
-    let device = ENVIRONMENT.into_iter().filter(|_| provider != Provider::Cpu).filter_map(set);
+    let device =
+        ENVIRONMENT.into_iter().filter(|_| provider != InferenceProvider::Cpu).filter_map(set);
     let (name, value) = CHILD_ENVIRONMENT;
     device.chain([(name.into(), value.into())]).collect()
-}
-
-const fn engines(configured: InferenceEngines) -> Engines {
-    match configured {
-        InferenceEngines::Any => Engines::Any,
-        InferenceEngines::OnnxRuntime => Engines::OnnxRuntime,
-        InferenceEngines::Embedded => Engines::Embedded,
-    }
-}
-
-const fn provider(configured: InferenceProvider) -> Provider {
-    match configured {
-        InferenceProvider::Cpu => Provider::Cpu,
-        InferenceProvider::Cuda => Provider::Cuda,
-        InferenceProvider::Tensorrt => Provider::Tensorrt,
-        InferenceProvider::Coreml => Provider::Coreml,
-        InferenceProvider::Directml => Provider::Directml,
-        InferenceProvider::Openvino => Provider::Openvino,
-    }
 }
 
 /// The engines that can run models here, by opening each library in a child process until one can
@@ -104,7 +85,7 @@ pub fn runtimes(settings: &Settings, allowed: InferenceEngines) -> Runtimes {
     }
     let problem = if allowed == InferenceEngines::OnnxRuntime {
         Some("the configuration allows ONNX Runtime alone".to_owned())
-    } else if settings.provider != Provider::Cpu {
+    } else if settings.provider != InferenceProvider::Cpu {
         Some(format!("it runs on the processor alone, not on {}", settings.provider))
     } else {
         None

@@ -1,6 +1,7 @@
 //! How models run natively: the table `[inference]` of the configuration.
 
 use std::{
+    fmt,
     path::{Path, PathBuf},
     str::FromStr,
 };
@@ -94,7 +95,7 @@ impl FromStr for InferenceEngines {
 }
 
 /// What runs the nodes of a model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum InferenceProvider {
     /// The processor.
@@ -109,6 +110,27 @@ pub enum InferenceProvider {
     Directml,
     /// Intel.
     Openvino,
+}
+
+impl InferenceProvider {
+    /// Its name in the configuration and in results.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Cuda => "cuda",
+            Self::Tensorrt => "tensorrt",
+            Self::Coreml => "coreml",
+            Self::Directml => "directml",
+            Self::Openvino => "openvino",
+        }
+    }
+}
+
+impl fmt::Display for InferenceProvider {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
 }
 
 impl InferenceConfig {
