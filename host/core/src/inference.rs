@@ -14,7 +14,7 @@ use crate::id::{Digest, PluginName};
 mod description;
 mod tensor;
 
-pub use description::{Description, ValueInfo};
+pub use description::{Description, Pooling, TextTask, TextUse, ValueInfo};
 pub use tensor::{ElementType, Elements, Tensor};
 
 /// Dimensions that a tensor has at most.

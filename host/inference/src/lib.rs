@@ -29,7 +29,7 @@ use std::{ffi::OsString, process::ExitCode};
 
 pub use serving::{LoadedModel, Serving, WorkerState};
 pub use settings::{Engines, Program, Provider, Settings};
-pub use store::{Models, Pooling, StoredFile, StoredModel, TextModel, TextTask};
+pub use store::{Models, StoredFile, StoredModel, TextModel};
 
 /// The child's side: what the binary runs under the subcommand that [`Program::arguments`] names,
 /// with the arguments that follow it. `worker` serves models on standard input until the node

@@ -11,7 +11,7 @@ use meshhost_core::{
     id::Digest,
     inference::{
         Description, FILE_BYTES_MAX, Inference, InferenceCaller, InferenceError,
-        InferenceErrorCode, RunReport, TEXTS_MAX, Tensor,
+        InferenceErrorCode, RunReport, TEXTS_MAX, Tensor, TextTask,
     },
     ports::Clock,
 };
@@ -27,7 +27,7 @@ use crate::{
     quota::Asks,
     schedule::BatchKey,
     settings::{Engines, Program, Provider, Settings},
-    store::{Models, StoredModel, TextTask},
+    store::{Models, StoredModel},
     text::floats,
 };
 
@@ -167,7 +167,7 @@ impl Serving {
             InferenceError::new(InferenceErrorCode::InvalidArgument, &message)
         })?;
         let stored = self.find(model).await?;
-        if !stored.text.as_ref().is_some_and(|text| wanted(&text.task)) {
+        if !stored.text.as_ref().is_some_and(|text| wanted(&text.usage.task)) {
             let message = "the model was not added for this task";
             return Err(InferenceError::new(InferenceErrorCode::InvalidArgument, message));
         }

@@ -3,7 +3,7 @@
 use std::{fmt::Debug, path::PathBuf};
 
 use async_trait::async_trait;
-use meshhost_core::id::Digest;
+use meshhost_core::{id::Digest, inference::TextUse};
 use serde::{Deserialize, Serialize};
 
 /// A model that the operator added.
@@ -40,35 +40,10 @@ pub struct StoredFile {
 /// How a model of text is used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TextModel {
-    /// What it answers.
-    pub task: TextTask,
+    /// What it answers, and for how many tokens.
+    pub usage: TextUse,
     /// The name of the tokenizer among its files.
     pub tokenizer: String,
-    /// Tokens of one text, or of query and passage together; the rest is cut off.
-    pub tokens: u32,
-}
-
-/// What a model of text answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum TextTask {
-    /// One vector for each text.
-    Embed {
-        /// How the vectors of the tokens become one.
-        pooling: Pooling,
-        /// Whether the vector is scaled to the length 1.
-        normalise: bool,
-    },
-    /// One number for each pair of query and passage: the model's only logit.
-    Rerank,
-}
-
-/// How the vectors of the tokens become one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Pooling {
-    /// The mean over all tokens that are not padding.
-    Mean,
-    /// The first token's.
-    First,
 }
 
 /// The models that the node has.

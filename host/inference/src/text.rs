@@ -2,15 +2,11 @@
 //! worker, since tokenizers are files that somebody wrote. The only module that names `tokenizers`.
 
 use meshhost_core::inference::{
-    ElementType, Elements, InferenceError, InferenceErrorCode, Tensor, ValueInfo,
+    ElementType, Elements, InferenceError, InferenceErrorCode, Tensor, TextTask, ValueInfo,
 };
 use tokenizers::{Encoding, Tokenizer, TruncationDirection, TruncationParams, TruncationStrategy};
 
-use crate::{
-    engine::Session,
-    message::TextRows,
-    store::{TextModel, TextTask},
-};
+use crate::{engine::Session, message::TextRows, store::TextModel};
 
 mod rows;
 
@@ -75,7 +71,7 @@ impl TextPart {
         tokenizer.with_padding(None);
         let truncation = TruncationParams {
             direction: TruncationDirection::Right,
-            max_length: usize::try_from(model.tokens.clamp(1, TOKENS_MAX)).unwrap_or(1),
+            max_length: usize::try_from(model.usage.tokens_max.clamp(1, TOKENS_MAX)).unwrap_or(1),
             strategy: TruncationStrategy::LongestFirst,
             stride: 0,
         };
@@ -84,13 +80,13 @@ impl TextPart {
         let feeds: Option<Vec<_>> =
             inputs.iter().map(|info| Some((info.clone(), Feed::of(&info.name)?))).collect();
         let inputs = feeds.ok_or_else(|| failed("the model has inputs that are not of text"))?;
-        let rank = if matches!(model.task, TextTask::Rerank) { 2 } else { 3 };
+        let rank = if matches!(model.usage.task, TextTask::Rerank) { 2 } else { 3 };
         let fits = |info: &&ValueInfo| {
             info.element_type == ElementType::Float32 && info.shape.len() == rank
         };
         let output = outputs.iter().find(fits).map(|info| info.name.clone());
         let output = output.ok_or_else(|| failed("the model has no output for this task"))?;
-        Ok(Self { tokenizer, padding, task: model.task, inputs, output })
+        Ok(Self { tokenizer, padding, task: model.usage.task, inputs, output })
     }
 
     /// One row of the result for each row of text: vectors, or a score each.

@@ -29,6 +29,42 @@ pub struct Description {
     pub metadata: Vec<(String, String)>,
     /// Names of the other files that were added with it.
     pub files: Vec<String>,
+    /// How it is used, when it is a model of text.
+    pub text: Option<TextUse>,
+}
+
+/// How a model of text is used, as its author's card says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TextUse {
+    /// What it answers.
+    pub task: TextTask,
+    /// Tokens of one text, or of query and passage together, the marks at the ends included; the
+    /// rest is cut off.
+    pub tokens_max: u32,
+}
+
+/// What a model of text answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TextTask {
+    /// One vector for each text.
+    Embed {
+        /// How the vectors of the tokens become one.
+        pooling: Pooling,
+        /// Whether the vector is scaled to the length 1.
+        normalise: bool,
+    },
+    /// One number for each pair of query and passage: the model's only logit.
+    Rerank,
+}
+
+/// How the vectors of the tokens become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pooling {
+    /// The mean over all tokens that are not padding.
+    Mean,
+    /// The first token's.
+    First,
 }
 
 impl Description {
@@ -130,6 +166,7 @@ mod tests {
             outputs: vec![value("sum", vec![None, Some(2)])],
             metadata: Vec::new(),
             files: Vec::new(),
+            text: None,
         }
     }
 

@@ -125,6 +125,7 @@ impl Model {
             outputs: loaded.outputs,
             metadata: loaded.metadata,
             files: self.stored.files.iter().map(|file| file.name.clone()).collect(),
+            text: self.stored.text.as_ref().map(|text| text.usage.clone()),
         })
     }
 }

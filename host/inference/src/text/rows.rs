@@ -1,9 +1,8 @@
 //! Makes one row for each text of what the model gave.
 
-use meshhost_core::inference::{InferenceError, InferenceErrorCode, Tensor};
+use meshhost_core::inference::{InferenceError, InferenceErrorCode, Pooling, Tensor};
 
 use super::floats;
-use crate::store::Pooling;
 
 /// A vector for each token of each text.
 #[derive(Debug)]

@@ -2,8 +2,10 @@
 
 use std::time::Instant;
 
-use meshhost_core::inference::{Inference as _, InferenceErrorCode, RunReport};
-use meshhost_inference::{Engines, Pooling, TextModel, TextTask};
+use meshhost_core::inference::{
+    Inference as _, InferenceErrorCode, Pooling, RunReport, TextTask, TextUse,
+};
+use meshhost_inference::{Engines, TextModel};
 
 use crate::{
     node::{Node, caller, floats},
@@ -16,7 +18,8 @@ fn minilm(node: &Node) -> Option<meshhost_core::id::Digest> {
         return None;
     };
     let task = TextTask::Embed { pooling: Pooling::Mean, normalise: true };
-    let text = TextModel { task, tokenizer: "tokenizer.json".to_owned(), tokens: 256 };
+    let usage = TextUse { task, tokens_max: 256 };
+    let text = TextModel { usage, tokenizer: "tokenizer.json".to_owned() };
     Some(node.add_file(&path, 32, Some(text)))
 }
 

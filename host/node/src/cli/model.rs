@@ -1,7 +1,7 @@
 //! `meshhost model …`: add, look at, check and remove models.
 
 use clap::{Args, Subcommand};
-use meshhost_core::{code::Code, id::ModelName, outcome::Refusal};
+use meshhost_core::{code::Code, id::ModelName, inference::Pooling, outcome::Refusal};
 
 use super::{
     json as documents,
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     api::{AddedModel, ModelChange, ModelVerification, Reply, Request, RunningModels},
-    store::models::{ModelRecord, Pooling, Task},
+    store::models::{ModelRecord, Task},
 };
 
 /// Hexadecimal digits of a digest that are shown in a list.

@@ -27,7 +27,7 @@ use meshhost_core::{
     code::Code,
     diagnostic::{Diagnostic, Source, nearest, read_toml},
     id::ModelName,
-    inference::NAME_BYTES_MAX,
+    inference::{NAME_BYTES_MAX, Pooling},
     outcome::Refusal,
 };
 use serde::Deserialize;
@@ -35,7 +35,7 @@ use toml::Spanned;
 
 use crate::{
     regular_file::{self, Links},
-    store::models::{Pooling, Task},
+    store::models::Task,
 };
 
 /// The file that describes a package.

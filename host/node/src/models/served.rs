@@ -1,13 +1,15 @@
 //! The models as the process that runs them is told of them.
 
 use async_trait::async_trait;
-use meshhost_core::{id::Digest, ports::ModelNames};
-use meshhost_inference::{
-    Models, Pooling as RowPooling, StoredFile, StoredModel, TextModel, TextTask,
+use meshhost_core::{
+    id::Digest,
+    inference::{TextTask, TextUse},
+    ports::ModelNames,
 };
+use meshhost_inference::{Models, StoredFile, StoredModel, TextModel};
 
 use super::Catalogue;
-use crate::store::models::{ModelRecord, Pooling, Task};
+use crate::store::models::{ModelRecord, Task};
 
 #[async_trait]
 impl Models for Catalogue {
@@ -41,16 +43,13 @@ fn stored(catalogue: &Catalogue, record: &ModelRecord) -> StoredModel {
 }
 
 fn text(task: &Task) -> Option<TextModel> {
-    let (task, tokenizer, tokens) = match task {
+    let (task, tokenizer, &tokens_max) = match task {
         Task::Tensors => return None,
         Task::Embed { tokenizer, tokens_max, pooling, normalise } => {
-            let pooling = match pooling {
-                Pooling::Mean => RowPooling::Mean,
-                Pooling::First => RowPooling::First,
-            };
-            (TextTask::Embed { pooling, normalise: *normalise }, tokenizer, *tokens_max)
+            let (pooling, normalise) = (*pooling, *normalise);
+            (TextTask::Embed { pooling, normalise }, tokenizer, tokens_max)
         }
-        Task::Rerank { tokenizer, tokens_max } => (TextTask::Rerank, tokenizer, *tokens_max),
+        Task::Rerank { tokenizer, tokens_max } => (TextTask::Rerank, tokenizer, tokens_max),
     };
-    Some(TextModel { task, tokenizer: tokenizer.clone(), tokens })
+    Some(TextModel { usage: TextUse { task, tokens_max }, tokenizer: tokenizer.clone() })
 }

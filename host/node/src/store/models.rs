@@ -1,7 +1,10 @@
 //! What the node keeps of models: one document each. The bytes are files, which
 //! [`crate::models`] keeps.
 
-use meshhost_core::id::{Digest, ModelName};
+use meshhost_core::{
+    id::{Digest, ModelName},
+    inference::Pooling,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{database::Database, error::StoreError};
@@ -63,16 +66,6 @@ pub enum Task {
         /// Tokens of query and passage together; the rest is cut off.
         tokens_max: u32,
     },
-}
-
-/// How the vectors of the tokens become one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Pooling {
-    /// The mean over all tokens that are not padding.
-    Mean,
-    /// The first token's.
-    First,
 }
 
 impl Task {

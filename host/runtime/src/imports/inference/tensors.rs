@@ -1,6 +1,8 @@
 //! Tensors as the interface and as the core have them.
 
-use meshhost_core::inference::{self as core, Description, InferenceError, ValueInfo};
+use meshhost_core::inference::{
+    self as core, Description, InferenceError, Pooling, TextTask, TextUse, ValueInfo,
+};
 
 use super::bindings::meshhost::inference::sessions;
 
@@ -64,7 +66,20 @@ pub(super) fn describe(description: &Description) -> sessions::Description {
         outputs: values(&description.outputs),
         metadata: description.metadata.clone(),
         files: description.files.clone(),
+        text: description.text.as_ref().map(text_use),
     }
+}
+
+fn text_use(usage: &TextUse) -> sessions::TextUse {
+    let (task, pooling, normalise) = match usage.task {
+        TextTask::Embed { pooling, normalise } => (sessions::TextTask::Embed, pooling, normalise),
+        TextTask::Rerank => (sessions::TextTask::Rerank, Pooling::First, false),
+    };
+    let pooling = match pooling {
+        Pooling::Mean => sessions::Pooling::Mean,
+        Pooling::First => sessions::Pooling::First,
+    };
+    sessions::TextUse { task, pooling, normalise, tokens_max: usage.tokens_max }
 }
 
 /// The types of the interface, each with that of the core.

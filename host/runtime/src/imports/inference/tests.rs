@@ -48,6 +48,9 @@ async fn a_granted_model_is_described_and_runs_and_is_counted() {
     let described = View::of(&mut state).describe(borrowed()).await.unwrap().unwrap();
     assert_eq!(described.digest, Digest::of(b"doubling").to_string());
     assert_eq!(described.inputs[0].shape, [None, Some(2)]);
+    let usage = described.text.unwrap();
+    assert_eq!((usage.task, usage.tokens_max), (sessions::TextTask::Embed, 256));
+    assert_eq!((usage.pooling, usage.normalise), (sessions::Pooling::First, true));
     let outputs = run(&mut state, &session, vec![tensor("x", &[1, 2], vec![3, 4])]).await.unwrap();
     assert!(matches!(&outputs[0].elements, Elements::Bytes(bytes) if bytes == &[6, 8]));
     let file = View::of(&mut state).file(borrowed(), "notes".to_owned()).await.unwrap().unwrap();

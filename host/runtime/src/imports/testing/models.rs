@@ -7,7 +7,7 @@ use meshhost_core::{
     id::Digest,
     inference::{
         Description, ElementType, Elements, Inference, InferenceCaller, InferenceError,
-        InferenceErrorCode, RunReport, Tensor, ValueInfo,
+        InferenceErrorCode, Pooling, RunReport, Tensor, TextTask, TextUse, ValueInfo,
     },
     ports::ModelNames,
 };
@@ -50,6 +50,10 @@ impl Inference for Doubling {
             outputs: vec![value("y")],
             metadata: vec![("author".to_owned(), "us".to_owned())],
             files: vec!["notes".to_owned()],
+            text: Some(TextUse {
+                task: TextTask::Embed { pooling: Pooling::First, normalise: true },
+                tokens_max: 256,
+            }),
         }))
     }
 
