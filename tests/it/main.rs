@@ -22,6 +22,7 @@ mod inference;
 mod install;
 mod kill;
 mod limits;
+mod linked;
 mod models;
 #[expect(
     dead_code,

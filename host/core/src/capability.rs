@@ -3,13 +3,17 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::id::CapabilityId;
+use crate::id::{CapabilityId, Digest};
 
 /// The interfaces of the shipped contracts, as package and interface: their functions have two
 /// ids, `git.repository.log` and the short `git.log`, fixed here and nowhere else. An interface
 /// stands here only when it is the one of its package with functions.
-pub const CONTRACTS: &[(&str, &str)] =
-    &[("filesystem", "files"), ("git", "repository"), ("ocr", "recognizer")];
+pub const CONTRACTS: &[(&str, &str)] = &[
+    ("embedding", "embedder"),
+    ("filesystem", "files"),
+    ("git", "repository"),
+    ("ocr", "recognizer"),
+];
 
 /// How much harm a wrong call can do.
 #[derive(
@@ -61,6 +65,11 @@ pub struct Capability {
     pub error_schema: Option<Value>,
     /// How the component exports it.
     pub export: ExportPath,
+    /// BLAKE3 of the function's type, written out without names of types and without comments: who
+    /// imports the function is linked to it only where both are the same. None where the type is
+    /// too large to be compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub type_hash: Option<Digest>,
 }
 
 /// How a component exports a function.

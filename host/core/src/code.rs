@@ -226,6 +226,10 @@ codes! {
         "no place was free for the call",
         "The plugin's or the node's concurrency is used up and the queue is full, or a nested call \
          would wait for its own chain.";
+    CapabilityType = "MH0416" "capability-type-unsupported" NotFound "dev.meshhost.capability_type_unsupported" false:
+        "the capability is there, and its type is another than the calling component was built against",
+        "Update the plugin that calls or the plugin that provides it: both name the same version and \
+         differ in parameters or results.";
     LimitMemory = "MH0501" "limit-memory" Limit "dev.meshhost.limit_memory" false:
         "the plugin used all memory that it may",
         "The limit is the sum over all its memories. Raise memory_bytes for the plugin if the work is sound.";

@@ -175,32 +175,74 @@ pub enum Decision {
     Skipped(Gate, Refusal),
 }
 
+/// Which provider a call means.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// The capability's id, which the providers have.
+    pub capability: &'a CapabilityId,
+    /// The plugin, when one is named.
+    pub plugin: Option<&'a PluginName>,
+    /// The versions that will do; none: any.
+    pub version: Option<&'a semver::VersionReq>,
+    /// The type that it must have; none: any.
+    pub type_hash: Option<&'a Digest>,
+}
+
+impl<'a> From<&'a Invocation> for Wanted<'a> {
+    fn from(invocation: &'a Invocation) -> Self {
+        Self {
+            capability: &invocation.capability,
+            plugin: invocation.plugin.as_ref(),
+            version: invocation.version.as_ref(),
+            type_hash: invocation.type_hash.as_ref(),
+        }
+    }
+}
+
 /// Gates 1 and 2: which of the providers of a capability (the one that is called first comes
 /// first) is meant, by its place.
 ///
 /// # Errors
-/// When none has it, or none in that version or from that plugin.
+/// When none has it, or none in that version, of that type or from that plugin.
 pub fn resolve<'a>(
-    invocation: &Invocation,
+    wanted: Wanted<'_>,
     providers: impl Iterator<Item = &'a Provider>,
 ) -> Result<usize, Refusal> {
-    let mut other_version = None;
+    let (mut other_version, mut other_type) = (None, None);
     for (index, provider) in providers.enumerate() {
-        if invocation.plugin.as_ref().is_some_and(|plugin| *plugin != provider.plugin) {
+        let capability = &provider.capability;
+        if wanted.plugin.is_some_and(|plugin| *plugin != provider.plugin) {
             continue;
         }
-        let version = &provider.capability.version;
-        if invocation.version.as_ref().is_none_or(|range| range.matches(version)) {
+        if wanted.version.is_some_and(|range| !range.matches(&capability.version)) {
+            other_version.get_or_insert(capability);
+        } else if wanted.type_hash.is_some() && wanted.type_hash != capability.type_hash.as_ref() {
+            other_type.get_or_insert(provider);
+        } else {
             return Ok(index);
         }
-        other_version.get_or_insert(&provider.capability);
     }
-    let Some(other) = other_version else { return Err(not_found(&invocation.capability)) };
+    match (other_type, other_version) {
+        (Some(provider), _) => Err(another_type(provider)),
+        (None, Some(capability)) => Err(another_version(capability)),
+        (None, None) => Err(not_found(wanted.capability)),
+    }
+}
+
+fn another_version(capability: &Capability) -> Refusal {
     let message = format!(
         "{} is here in version {}, which the asked range does not contain",
-        other.id, other.version
+        capability.id, capability.version
     );
-    Err(Refusal::new(Code::CapabilityVersion, message))
+    Refusal::new(Code::CapabilityVersion, message)
+}
+
+fn another_type(provider: &Provider) -> Refusal {
+    let message = format!(
+        "{} of the plugin {} has another type than the caller was built against; update one of them",
+        provider.capability.id, provider.plugin
+    );
+    Refusal::new(Code::CapabilityType, message)
 }
 
 /// What a caller of an unknown capability is told.

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::{
     capability::Risk,
-    id::{CapabilityId, CorrelationId, InvocationId, PluginName},
+    id::{CapabilityId, CorrelationId, Digest, InvocationId, PluginName},
     permission::CallRule,
 };
 
@@ -76,6 +76,8 @@ pub struct Invocation {
     pub capability: CapabilityId,
     /// A version range, `^0.1`.
     pub version: Option<semver::VersionReq>,
+    /// The type that the capability must have ([`crate::capability::Capability::type_hash`]).
+    pub type_hash: Option<Digest>,
     /// The plugin, when the caller names one.
     pub plugin: Option<PluginName>,
     /// Who calls.

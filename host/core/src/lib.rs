@@ -21,6 +21,7 @@ pub mod inference;
 pub mod invocation;
 pub mod json;
 pub mod limits;
+pub mod link;
 pub mod manifest;
 pub mod model_use;
 pub mod network;

@@ -7,8 +7,9 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use crate::{
-    id::{CapabilityId, Digest, PluginName},
+    id::{Digest, PluginName},
     invocation::Invocation,
+    link::Callee,
     outcome::CallResult,
 };
 
@@ -92,12 +93,12 @@ pub trait KeyValueStore: Send + Sync + Debug {
 /// The door, as a component sees it: calls another capability on behalf of `parent`.
 #[async_trait]
 pub trait Invoker: Send + Sync + Debug {
-    /// Calls `capability` with `input`, as `plugin`, within what is left of the parent call.
+    /// Calls `callee` with `input`, as `plugin`, within what is left of the parent call.
     async fn invoke(
         &self,
         parent: Arc<Invocation>,
         plugin: PluginName,
-        capability: CapabilityId,
+        callee: Callee,
         input: Value,
         remaining_ms: u64,
     ) -> CallResult;

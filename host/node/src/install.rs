@@ -11,6 +11,7 @@ mod change;
 mod consent;
 mod files;
 mod lifecycle;
+mod providers;
 pub mod review;
 
 use std::{path::PathBuf, sync::Arc};
@@ -125,12 +126,13 @@ impl Installer {
         }
         candidate.check_names(&snapshot)?;
         candidate.check_fits(&self.ceiling.limits)?;
+        providers::check(&candidate, &snapshot)?;
         let grants = self.agreed(&candidate, None, consent)?;
         let Some(grants) = grants else {
             let nothing = GrantFile::empty(candidate.name.clone(), candidate.consent);
             return Ok(self.reviewed(&candidate, &nothing, Vec::new(), false));
         };
-        self.readiness.ready_from(&candidate.inspection.digest, &candidate.bytes).await?;
+        self.make_ready(&candidate).await?;
         files::write_component(&self.folders.components, &candidate).await?;
         let record = PluginRecord {
             name: candidate.name.clone(),
@@ -170,6 +172,12 @@ impl Installer {
         let snapshot = self.registry.snapshot();
         self.registry.replace(snapshot.with(Arc::clone(&plugin)));
         Ok(plugin)
+    }
+
+    /// Makes a component ready that was just read.
+    pub(crate) async fn make_ready(&self, candidate: &Candidate) -> Result<(), Refusal> {
+        let (digest, links) = (&candidate.inspection.digest, candidate.links());
+        self.readiness.ready_from(digest, &links, &candidate.bytes).await.map(drop)
     }
 
     /// An installed plugin.

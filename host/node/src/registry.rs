@@ -11,7 +11,7 @@ use std::{
 };
 
 use meshhost_core::{
-    gates,
+    gates::{self, Wanted},
     id::{CapabilityId, PluginName},
     invocation::Invocation,
     outcome::Refusal,
@@ -126,11 +126,19 @@ impl Snapshot {
     /// The provider that a call means.
     ///
     /// # Errors
-    /// When there is none, or none in that version or from that plugin.
+    /// When there is none, or none in that version, of that type or from that plugin.
     pub fn resolve(&self, invocation: &Invocation) -> Result<Arc<Served>, Refusal> {
-        let served = self.providers(&invocation.capability);
-        let index = gates::resolve(invocation, served.iter().map(|served| &served.provider))?;
-        served.get(index).cloned().ok_or_else(|| gates::not_found(&invocation.capability))
+        self.find(invocation.into())
+    }
+
+    /// The provider that is wanted.
+    ///
+    /// # Errors
+    /// As [`Self::resolve`].
+    pub fn find(&self, wanted: Wanted<'_>) -> Result<Arc<Served>, Refusal> {
+        let served = self.providers(wanted.capability);
+        let index = gates::resolve(wanted, served.iter().map(|served| &served.provider))?;
+        served.get(index).cloned().ok_or_else(|| gates::not_found(wanted.capability))
     }
 
     /// The capabilities that a plugin may call.

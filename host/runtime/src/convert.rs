@@ -40,6 +40,8 @@ use wasmtime::component::{ResourceAny, Val};
 pub(crate) use command::ARGUMENTS_MAX;
 pub use command::{command_input, command_output};
 pub use lift::lift;
+pub(crate) use lift::lift_arguments;
+pub(crate) use lower::lower_returned;
 pub use lower::{check, lower};
 
 /// Largest whole number that every JSON reader keeps exactly: 2^53 − 1.

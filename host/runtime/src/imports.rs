@@ -14,6 +14,7 @@ mod http;
 mod inference;
 mod invoke;
 mod keyvalue;
+mod linked;
 mod logging;
 mod nn;
 mod random;
@@ -133,6 +134,8 @@ pub(crate) fn link_all(linker: &mut Linker<HostState>, kind: EngineKind) -> wasm
     nn::link(linker)?;
     invoke::link(linker)
 }
+
+pub(crate) use linked::link as link_plugins;
 
 /// `wasi:io`: errors, polls and streams over the resources that the other modules make.
 fn link_io(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {

@@ -19,10 +19,11 @@ mod structure;
 #[cfg(test)]
 mod tests;
 mod type_depth;
+mod type_text;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use meshhost_core::{capability::Capability, code::Code, id::Digest};
+use meshhost_core::{capability::Capability, code::Code, id::Digest, link::Link};
 use serde::Serialize;
 use wit_component::{DecodedWasm, WitPrinter};
 use wit_parser::{Resolve, WorldId};
@@ -112,6 +113,11 @@ pub enum ImportClass {
     },
     /// Linked, and refuses every call: sockets.
     AlwaysDenied,
+    /// Another plugin provides it, when one does.
+    FromPlugin {
+        /// Its functions, each with what it calls.
+        links: Vec<Link>,
+    },
     /// Known, and not provided by this release.
     NotSupported {
         /// Why.

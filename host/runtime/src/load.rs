@@ -1,6 +1,7 @@
 //! Makes an installed component ready to be called: code from the cache, linked once.
 
 use std::{
+    borrow::Cow,
     collections::HashMap,
     fs::File,
     os::fd::AsRawFd,
@@ -12,6 +13,7 @@ use meshhost_core::{
     code::Code,
     id::Digest,
     inference::Inference,
+    link::Link,
     ports::{Clock, Entropy, Invoker, KeyValueStore, ModelNames},
 };
 use serde_json::Value;
@@ -196,7 +198,7 @@ impl Runtime {
         }))
     }
 
-    /// Loads from the cache, for whichever engine the code was compiled. `Ok(None)` means that the
+    /// Loads from the cache and links, to the host and by `links` to other plugins, for whichever engine the code was compiled. `Ok(None)` means that the
     /// code must be compiled (again) first.
     ///
     /// # Errors
@@ -205,6 +207,7 @@ impl Runtime {
     pub fn load(
         &self,
         component: &Digest,
+        links: &[Link],
         cache: &CodeCache,
     ) -> Result<Option<Arc<Loaded>>, LoadError> {
         for kind in [EngineKind::Plain, EngineKind::Concurrent] {
@@ -218,7 +221,7 @@ impl Runtime {
             };
             let linked = self.linked(kind)?;
             match map_code(&linked.engine, &file) {
-                Ok(code) => return linked.prepare(*component, &code).map(Some),
+                Ok(code) => return linked.prepare(*component, links, &code).map(Some),
                 // The code is what this engine's settings made of it: only the pool can refuse it,
                 // and compiling again would not change that. The error counts, and quotes nothing.
                 Err(error) => {
@@ -277,28 +280,44 @@ impl Linked {
         Ok(Self { fingerprint: engine::code_fingerprint(&engine), engine, linker, kind })
     }
 
+    /// What the host gives, and these functions of other plugins.
+    fn linker(&self, links: &[Link]) -> wasmtime::Result<Cow<'_, Linker<HostState>>> {
+        if links.is_empty() {
+            return Ok(Cow::Borrowed(&self.linker));
+        }
+        let mut linker = self.linker.clone();
+        imports::link_plugins(&mut linker, links)?;
+        Ok(Cow::Owned(linker))
+    }
+
     pub(crate) fn prepare(
         &self,
         digest: Digest,
+        links: &[Link],
         component: &Component,
     ) -> Result<Arc<Loaded>, LoadError> {
         let places = engine::places_of(component).ok_or_else(|| {
             let message = "the component has more memories or tables than an instance may have";
             LoadError::new(Code::ComponentTooLarge, message)
         })?;
-        let prepared = self.linker.instantiate_pre(component).map_err(|error| {
+        let linker = self.linker(links).map_err(|error| fault(&error))?;
+        let prepared = linker.instantiate_pre(component).map_err(|error| {
             let mut message = "the component cannot be linked: ".to_owned();
             escape_into(&format!("{error:#}"), MESSAGE_CHARS_MAX, &mut message);
             LoadError::new(Code::UnknownImport, message)
         })?;
-        let functions = self.functions(component).map_err(|error| fault(&error))?;
+        let functions = self.functions(&linker, component).map_err(|error| fault(&error))?;
         Ok(Arc::new(Loaded { digest, prepared, kind: self.kind, places, functions }))
     }
 
     /// Every exported function, with its type as the linked instance has it.
-    fn functions(&self, component: &Component) -> wasmtime::Result<HashMap<ExportPath, Function>> {
+    fn functions(
+        &self,
+        linker: &Linker<HostState>,
+        component: &Component,
+    ) -> wasmtime::Result<HashMap<ExportPath, Function>> {
         let mut functions = HashMap::new();
-        let world = self.linker.substituted_component_type(component)?;
+        let world = linker.substituted_component_type(component)?;
         let mut add = |interface: Option<&str>, name: &str, ty: ComponentFunc| {
             let instance = interface.and_then(|name| component.get_export_index(None, name));
             if interface.is_some() && instance.is_none() {

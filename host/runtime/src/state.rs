@@ -43,6 +43,10 @@ pub(crate) enum Stop {
     /// denial itself is in the record.
     #[error("the interface is not granted and has no way to say so")]
     Denied,
+    /// Another plugin that it called did not answer, for this reason, and the function has no error
+    /// that could say so.
+    #[error("{0}")]
+    NotAnswered(String),
     /// The guest ended itself (`wasi:cli/exit`) with this code; 0 is success.
     #[error("the command exited")]
     Exit(u8),

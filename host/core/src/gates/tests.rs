@@ -39,6 +39,7 @@ fn provider() -> Provider {
             input_schema: json!({}),
             output_schema: json!({}),
             error_schema: None,
+            type_hash: None,
             export: ExportPath { interface: None, function: "log".to_owned() },
         }),
         modes: vec![Mode::Sync],
@@ -56,6 +57,7 @@ fn invocation() -> Invocation {
         causation_id: None,
         capability: "git.log".parse().unwrap(),
         version: None,
+        type_hash: None,
         plugin: None,
         subject: Subject { id: "local:me".into(), kind: "user".into(), verified: true },
         entrance: EntranceKind::CommandLine,
@@ -215,13 +217,14 @@ fn arguments_that_a_plugin_above_has_fixed_stay_fixed_below_it() {
 #[test]
 fn resolution_tells_absence_from_another_version() {
     let providers = [provider()];
-    let code = |call: &Invocation| resolve(call, providers.iter()).map_err(|error| error.code);
+    let code =
+        |call: &Invocation| resolve(call.into(), providers.iter()).map_err(|error| error.code);
     assert_eq!(code(&invocation()), Ok(0));
     let other_plugin = Invocation { plugin: Some("other".parse().unwrap()), ..invocation() };
     assert_eq!(code(&other_plugin), Err(Code::CapabilityNotFound));
     let range = |text: &str| Invocation { version: Some(text.parse().unwrap()), ..invocation() };
     assert_eq!(code(&range("^0.1")), Ok(0));
     assert_eq!(code(&range("^0.2")), Err(Code::CapabilityVersion));
-    let nobody = resolve(&invocation(), std::iter::empty());
+    let nobody = resolve((&invocation()).into(), std::iter::empty());
     assert_eq!(nobody.map_err(|error| error.code), Err(Code::CapabilityNotFound));
 }

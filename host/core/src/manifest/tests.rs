@@ -69,6 +69,7 @@ fn capability(id: &str, long_id: &str, parameters: &[&str]) -> Capability {
         input_schema: json!({ "type": "object", "properties": properties }),
         output_schema: json!({}),
         error_schema: None,
+        type_hash: None,
         export: ExportPath { interface: None, function: String::new() },
     }
 }

@@ -73,6 +73,13 @@ fn import_class(import: &Value) -> String {
                 permissions.into_iter().flatten().filter_map(Value::as_str).collect();
             format!("needs {}", clean_line(&names.join(" or ")))
         }
+        "from-plugin" => {
+            let links = class.get("links").and_then(Value::as_array).into_iter().flatten();
+            let called: Vec<_> = links
+                .filter_map(|link| link.pointer("/callee/capability").and_then(Value::as_str))
+                .collect();
+            format!("from another plugin: needs call={}", clean_line(&called.join(", call=")))
+        }
         "always-denied" => "always denied".to_owned(),
         "not-supported" => format!("imported, {}", field(class, "reason")),
         "version-mismatch" => format!("other version: {} is here", field(class, "provided")),

@@ -6,8 +6,9 @@ use std::sync::{Arc, Weak};
 use async_trait::async_trait;
 use meshhost_core::{
     code::Code,
-    id::{CapabilityId, PluginName},
+    id::PluginName,
     invocation::{EntranceKind, Invocation, Mode, Subject},
+    link::Callee,
     outcome::{CallResult, Refusal},
     ports::Invoker,
 };
@@ -34,7 +35,7 @@ impl Invoker for ChildEntrance {
         &self,
         parent: Arc<Invocation>,
         plugin: PluginName,
-        capability: CapabilityId,
+        callee: Callee,
         input: Value,
         remaining_ms: u64,
     ) -> CallResult {
@@ -42,7 +43,7 @@ impl Invoker for ChildEntrance {
             let refusal = Refusal::new(Code::Busy, "the node is closing");
             return Answer::unwritten(&parent, refusal, 0);
         };
-        door.call_child(&parent, plugin, capability, input, remaining_ms).await
+        door.call_child(&parent, plugin, callee, input, remaining_ms).await
     }
 }
 
@@ -52,7 +53,7 @@ impl Door {
         &self,
         parent: &Arc<Invocation>,
         plugin: PluginName,
-        capability: CapabilityId,
+        callee: Callee,
         input: Value,
         remaining_ms: u64,
     ) -> CallResult {
@@ -66,8 +67,9 @@ impl Door {
             invocation_id: sys::new_invocation_id(self.clock.as_ref(), self.entropy.as_ref()),
             correlation_id: parent.correlation_id.clone(),
             causation_id: Some(parent.invocation_id.clone()),
-            capability,
-            version: None,
+            version: callee.versions(),
+            type_hash: callee.type_hash,
+            capability: callee.capability,
             plugin: None,
             subject: on_behalf(&plugin, &parent.subject),
             entrance: EntranceKind::Component,

@@ -9,6 +9,7 @@ use meshhost_core::{
     grant::GrantFile,
     id::{Digest, PluginName},
     limits::Limits,
+    link::Link,
     manifest::{CapabilityRules, MANIFEST_BYTES_MAX, Manifest, consent_digest},
     outcome::Refusal,
 };
@@ -195,16 +196,35 @@ impl Candidate {
             size_bytes: self.inspection.size_bytes,
             capabilities: self.inspection.capabilities.clone(),
             can_reach: self.can_reach(),
+            links: self.links(),
             grants: grants.to_toml(),
         }
+    }
+
+    /// The functions that it imports from other plugins.
+    pub(crate) fn links(&self) -> Vec<Link> {
+        let imports = self.inspection.imports.iter();
+        let links = imports.filter_map(|import| match &import.class {
+            ImportClass::FromPlugin { links } => Some(links),
+            _ => None,
+        });
+        links.flatten().cloned().collect()
     }
 
     /// What the imports could use, in the grammar of permissions.
     pub(super) fn can_reach(&self) -> Vec<String> {
         let mut reach: Vec<String> = Vec::new();
         for import in &self.inspection.imports {
-            if let ImportClass::NeedsGrant { permissions } = &import.class {
-                reach.extend(permissions.iter().cloned());
+            match &import.class {
+                ImportClass::NeedsGrant { permissions } => {
+                    reach.extend(permissions.iter().cloned())
+                }
+                ImportClass::FromPlugin { links } => {
+                    reach.extend(
+                        links.iter().map(|link| format!("call={}", link.callee.capability)),
+                    );
+                }
+                _ => {}
             }
         }
         reach.sort();

@@ -14,7 +14,7 @@ use meshhost_core::{
 
 use super::{
     Installer, assemble::version_grants, candidate::Candidate, consent, files, lifecycle,
-    review::plugin_view,
+    providers, review::plugin_view,
 };
 use crate::{
     api::{Consent, Reply, Source},
@@ -119,11 +119,12 @@ impl Installer {
         }
         candidate.check_names(&self.registry.snapshot())?;
         candidate.check_fits(&self.ceiling.limits)?;
+        providers::check(&candidate, &self.registry.snapshot())?;
         let changes = changes(&before, &candidate);
         let spoken = consent.review.is_some() || !consent.permissions.is_empty();
         let grants = self.agreed(&candidate, Some(&before.grants), consent)?;
         let grants = grants.unwrap_or_else(|| before.grants.clone());
-        self.readiness.ready_from(&candidate.inspection.digest, &candidate.bytes).await?;
+        self.make_ready(&candidate).await?;
         files::write_component(&self.folders.components, &candidate).await?;
         let version = candidate.version(&grants);
         if widens(&before, &candidate) && !spoken {

@@ -73,6 +73,7 @@ fn invocation(
         causation_id: None,
         capability: request.capability,
         version: request.version,
+        type_hash: None,
         plugin: request.plugin,
         subject: entrance.subject().clone(),
         entrance: entrance.kind(),

@@ -6,7 +6,9 @@ use std::{
     sync::Arc,
 };
 
-use meshhost_core::{code::Code, config::COMPONENT_BYTES_MAX, id::Digest, outcome::Refusal};
+use meshhost_core::{
+    code::Code, config::COMPONENT_BYTES_MAX, id::Digest, link::Link, outcome::Refusal,
+};
 use meshhost_runtime::{
     cache::CodeCache,
     inspect::engine_of,
@@ -40,14 +42,14 @@ impl Readiness {
     ///
     /// # Errors
     /// When its bytes are gone or are not what was installed, or it cannot be compiled or linked.
-    pub async fn ready(&self, component: &Digest) -> Result<Arc<Loaded>, Refusal> {
-        if let Some(loaded) = self.load(component).await? {
+    pub async fn ready(&self, component: &Digest, links: &[Link]) -> Result<Arc<Loaded>, Refusal> {
+        if let Some(loaded) = self.load(component, links).await? {
             return Ok(loaded);
         }
         let path = self.components.join(format!("{}.wasm", component.to_hex()));
         let component = *component;
         let bytes = blocking::run(move || installed(&path, &component)).await??;
-        self.ready_from(&component, &bytes).await
+        self.ready_from(&component, links, &bytes).await
     }
 
     /// The component with these bytes, compiled if need be.
@@ -57,16 +59,17 @@ impl Readiness {
     pub async fn ready_from(
         &self,
         component: &Digest,
+        links: &[Link],
         bytes: &[u8],
     ) -> Result<Arc<Loaded>, Refusal> {
-        if let Some(loaded) = self.load(component).await? {
+        if let Some(loaded) = self.load(component, links).await? {
             return Ok(loaded);
         }
         let code = self.compiler.compile(bytes).await?;
         let (cache, digest, engine) = (self.cache.clone(), *component, engine_of(bytes));
         let put = blocking::run(move || cache.put(&digest, engine, &code)).await?;
         put.map_err(|error| StoreError::io("write the compiled code")(error).refusal())?;
-        self.load(component).await?.ok_or_else(|| {
+        self.load(component, links).await?.ok_or_else(|| {
             Refusal::new(Code::HostFault, "the compiled code does not pass its own checks")
         })
     }
@@ -82,10 +85,14 @@ impl Readiness {
     }
 
     /// From the cache, whose files can be large: all of one is read to check it.
-    async fn load(&self, component: &Digest) -> Result<Option<Arc<Loaded>>, Refusal> {
+    async fn load(
+        &self,
+        component: &Digest,
+        links: &[Link],
+    ) -> Result<Option<Arc<Loaded>>, Refusal> {
         let (runtime, cache) = (Arc::clone(&self.runtime), self.cache.clone());
-        let component = *component;
-        blocking::run(move || runtime.load(&component, &cache))
+        let (component, links) = (*component, links.to_owned());
+        blocking::run(move || runtime.load(&component, &links, &cache))
             .await?
             .map_err(|error| Refusal::new(error.code, error.message))
     }

@@ -35,8 +35,7 @@ impl Node {
         candidate.check_names(&Snapshot::default())?;
         candidate.check_fits(&self.config.ceiling.limits)?;
         let id = chosen(&candidate, capability.as_deref())?;
-        let digest = candidate.inspection.digest;
-        self.installer.readiness.ready_from(&digest, &candidate.bytes).await?;
+        self.installer.make_ready(&candidate).await?;
         let plugin = self.passing(&candidate)?;
         let snapshot = Arc::new(Snapshot::new([plugin], Default::default()));
         let call = CallRequest { capability: id, plugin: None, ..call };

@@ -22,7 +22,11 @@ use meshhost_runtime::{
 use tokio::sync::OnceCell;
 
 use super::{Served, State};
-use crate::{door::places::Places, node::ready::Readiness, store::plugins::PluginRecord};
+use crate::{
+    door::places::Places,
+    node::ready::Readiness,
+    store::plugins::{PluginRecord, PluginVersion},
+};
 
 /// One installed plugin.
 #[derive(Debug)]
@@ -182,8 +186,8 @@ impl Plugin {
     /// # Errors
     /// When its bytes are gone, or it cannot be compiled or linked.
     pub async fn ready(&self) -> Result<Arc<Loaded>, Refusal> {
-        let component = &self.record.current.component;
-        self.ready.get_or_try_init(|| self.readiness.ready(component)).await.cloned()
+        let PluginVersion { component, links, .. } = &self.record.current;
+        self.ready.get_or_try_init(|| self.readiness.ready(component, links)).await.cloned()
     }
 
     /// The component, when it was made ready.

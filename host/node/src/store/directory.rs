@@ -45,8 +45,9 @@ const HOLDER_BYTES_MAX: u64 = 64;
 
 const FOLDERS: [&str; 7] =
     ["components", "code", "blobs", "grants", "journal", "models", "runtimes"];
-const FILES: [&str; 6] =
-    ["node.lock", "node.key", "evidence.key", "host_id", "meshhost.db", "heads"];
+/// Files that are written once or in place. Not `heads`, which is replaced every second: the inode
+/// of the one before may be a guest's own file by then.
+const FILES: [&str; 5] = ["node.lock", "node.key", "evidence.key", "host_id", "meshhost.db"];
 
 /// What the directory is opened for; the lock file says it to whoever has to wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

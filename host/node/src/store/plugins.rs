@@ -4,6 +4,7 @@
 use meshhost_core::{
     capability::Capability,
     id::{CapabilityId, Digest, PluginName},
+    link::Link,
     quarantine::Quarantine,
 };
 use serde::{Deserialize, Serialize};
@@ -50,6 +51,9 @@ pub struct PluginVersion {
     pub capabilities: Vec<Capability>,
     /// Permissions that its imports could use.
     pub can_reach: Vec<String>,
+    /// The functions that it imports from other plugins.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<Link>,
 }
 
 /// Everything that is kept of plugins.

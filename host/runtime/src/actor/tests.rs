@@ -81,7 +81,7 @@ impl Fixture {
         let bytes = wat::parse_str(COUNTER).unwrap();
         let linked = runtime.linked(EngineKind::Plain).unwrap();
         let component = Component::new(&linked.engine, &bytes).unwrap();
-        let loaded = linked.prepare(Digest::of(&bytes), &component).unwrap();
+        let loaded = linked.prepare(Digest::of(&bytes), &[], &component).unwrap();
         let (grants, _) = LiveGrants::open(&EffectiveGrants::default(), Arc::new([]));
         let actor = runtime.start_actor(loaded, limits, grants);
         Self { runtime: Arc::clone(runtime), actor }
@@ -99,6 +99,7 @@ impl Fixture {
             input_schema: Value::Null,
             output_schema: Value::Null,
             error_schema: None,
+            type_hash: None,
             export: ExportPath { interface: None, function: function.to_owned() },
         };
         let blobs = Arc::new(LentBlobs::new(testing::blobs()));

@@ -1,8 +1,12 @@
 //! The values that a guest returned to JSON, within the output limit.
 
+mod arguments;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value};
 use wasmtime::component::{Type, Val, types::ComponentFunc};
+
+pub(crate) use arguments::lift_arguments;
 
 use super::{
     BlobHandles, ConvertError, ConvertedOutput, OutputRules, Received, Returned, budget::Budget,

@@ -1,6 +1,7 @@
 //! JSON to the values that a guest takes.
 
 mod members;
+mod returned;
 
 use base64::{
     Engine as _,
@@ -18,6 +19,7 @@ use super::{
     path::Path,
 };
 use members::Known;
+pub(crate) use returned::lower_returned;
 
 /// Base64 as callers write it: the standard alphabet, padded or not.
 const BASE64: GeneralPurpose = GeneralPurpose::new(

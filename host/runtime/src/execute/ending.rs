@@ -119,6 +119,10 @@ fn trap(error: &wasmtime::Error, record: &CallRecord) -> Told {
         return match stop {
             Stop::Exit(code) => Told::Exit(*code),
             Stop::Limit(limit) => Told::Guest(limit_refusal(*limit)),
+            Stop::NotAnswered(reason) => Told::Guest(Refusal::new(
+                Code::Trap,
+                format!("a plugin that this one called did not answer: {reason}"),
+            )),
             Stop::Denied => Told::Guest(Refusal::new(
                 Code::PermissionDenied,
                 "the plugin used something that it was not granted and that has no way to say so",

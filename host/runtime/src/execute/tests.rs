@@ -74,6 +74,7 @@ impl Fixture {
             input_schema: Value::Null,
             output_schema: Value::Null,
             error_schema: None,
+            type_hash: None,
             export,
         };
         let (grants, left_out) = LiveGrants::open(&self.grants, Arc::new([]));
@@ -123,7 +124,7 @@ fn load(runtime: &Runtime, wat: &str) -> Arc<Loaded> {
     let bytes = wat::parse_str(wat).unwrap();
     let linked = runtime.linked(engine_of(&bytes)).unwrap();
     let component = Component::new(&linked.engine, &bytes).unwrap();
-    linked.prepare(Digest::of(&bytes), &component).unwrap()
+    linked.prepare(Digest::of(&bytes), &[], &component).unwrap()
 }
 
 /// A component whose `run: func() -> u32` has this core body; `items` stand in its module.
@@ -187,16 +188,19 @@ async fn compiled_code_goes_through_the_cache_to_a_call() {
     let bytes = wat::parse_str(body("", "i32.const 5")).unwrap();
     let digest = Digest::of(&bytes);
     let mut fixture = Fixture::new(&body("", "i32.const 7"));
-    assert!(fixture.runtime.load(&digest, &cache).unwrap().is_none(), "nothing there yet");
+    assert!(fixture.runtime.load(&digest, &[], &cache).unwrap().is_none(), "nothing there yet");
     cache.put(&digest, EngineKind::Plain, &compile(&bytes).unwrap()).unwrap();
-    fixture.loaded = fixture.runtime.load(&digest, &cache).unwrap().unwrap();
+    fixture.loaded = fixture.runtime.load(&digest, &[], &cache).unwrap().unwrap();
     assert_eq!(fixture.succeeds().await, json!(5));
 
     let file = std::fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap().path();
     let mut code = std::fs::read(&file).unwrap();
     code[5_000] ^= 1;
     std::fs::write(&file, code).unwrap();
-    assert!(fixture.runtime.load(&digest, &cache).unwrap().is_none(), "changed code is not loaded");
+    assert!(
+        fixture.runtime.load(&digest, &[], &cache).unwrap().is_none(),
+        "changed code is not loaded"
+    );
 }
 
 #[tokio::test]
@@ -259,7 +263,7 @@ async fn an_unknown_import_does_not_load() {
     .unwrap();
     let linked = runtime.linked(EngineKind::Plain).unwrap();
     let component = Component::new(&linked.engine, &bytes).unwrap();
-    let error = linked.prepare(Digest::of(&bytes), &component).unwrap_err();
+    let error = linked.prepare(Digest::of(&bytes), &[], &component).unwrap_err();
     assert_eq!(error.code, Code::UnknownImport);
     assert!(error.message.contains("acme:no/such"), "{error}");
 }

@@ -7,6 +7,7 @@ use meshhost_core::{
     decide,
     id::CapabilityId,
     limits::LimitKind,
+    link::Callee,
     outcome::{Outcome, Refusal},
 };
 use serde_json::{Value, json};
@@ -43,11 +44,7 @@ impl invoke::Host for View<'_> {
         input: String,
     ) -> wasmtime::Result<Result<String, CallError>> {
         let _held = self.context.record.charge_buffer(input.len() as u64)?;
-        let (capability, input) = match self.context.check_call(&capability, &input) {
-            Ok(checked) => checked,
-            Err(error) => return Ok(Err(error)),
-        };
-        let answer = self.context.invoke(capability, input).await;
+        let answer = self.context.call_by_name(&capability, &input).await;
         let length = answer.as_ref().map_or(0, |text| text.len() as u64);
         if length > self.context.call.limits.hostcall_fuel {
             return Err(self.context.record.stop(LimitKind::HostMemory).into());
@@ -57,11 +54,7 @@ impl invoke::Host for View<'_> {
 }
 
 impl Context {
-    fn check_call(
-        &self,
-        capability: &str,
-        input: &str,
-    ) -> Result<(CapabilityId, Value), CallError> {
+    async fn call_by_name(&self, capability: &str, input: &str) -> Result<String, CallError> {
         let id: CapabilityId = capability
             .parse()
             .map_err(|error: meshhost_core::id::IdError| CallError::Invalid(error.to_string()))?;
@@ -70,32 +63,51 @@ impl Context {
         if !input.is_object() {
             return Err(CallError::Invalid("the input is not a JSON object".to_owned()));
         }
+        match self.call_other(Callee::named(id), input, FUNCTION).await? {
+            Outcome::Success(value) => Ok(value.to_string()),
+            other => Err(not_answered(other)),
+        }
+    }
+
+    /// Calls another capability through the door, when it is granted. `function` is the host
+    /// function's name in records.
+    ///
+    /// # Errors
+    /// When the plugin may not, or may not call so deeply.
+    pub(super) async fn call_other(
+        &self,
+        callee: Callee,
+        input: Value,
+        function: &str,
+    ) -> Result<Outcome, CallError> {
         if self.call.invocation.depth >= self.call.limits.call_depth {
             self.record.reach(LimitKind::CallDepth);
             return Err(denied(Code::LimitCallDepth, "plugins call plugins too deeply"));
         }
+        let id = &callee.capability;
         if let Err(missing) = decide::call(&self.rules().calls, &id.folded(), &input) {
-            self.record.deny(missing.permission, FUNCTION, &missing.target);
+            self.record.deny(missing.permission, function, &missing.target);
             let message = format!("calling {id} with these arguments is not granted");
             return Err(denied(Code::PermissionDenied, &message));
         }
-        Ok((id, input))
-    }
-
-    async fn invoke(&self, capability: CapabilityId, input: Value) -> Result<String, CallError> {
         let remaining = u64::try_from(self.remaining().as_millis()).unwrap_or(u64::MAX);
         let (parent, plugin) = (self.call.invocation.clone(), self.call.plugin.clone());
         let effect = self.record.begin_effect();
         let invoker = &self.shared.ports.invoker;
-        let result = invoker.invoke(parent, plugin, capability, input, remaining).await;
+        let result = invoker.invoke(parent, plugin, callee, input, remaining).await;
         effect.complete();
-        match result.outcome {
-            Outcome::Success(value) => Ok(value.to_string()),
-            Outcome::Failure(refusal) => Err(CallError::Failure(failure_text(&refusal))),
-            Outcome::Denied(refusal) => Err(denied(refusal.code, &refusal.message)),
-            Outcome::Skipped(refusal) => Err(CallError::Skipped(text(&refusal))),
-            Outcome::Indeterminate(refusal) => Err(CallError::Indeterminate(text(&refusal))),
-        }
+        Ok(result.outcome)
+    }
+}
+
+/// What a component is told of a call that did not succeed.
+pub(super) fn not_answered(outcome: Outcome) -> CallError {
+    match outcome {
+        Outcome::Success(_) => CallError::Failure("the answer does not fit".to_owned()),
+        Outcome::Failure(refusal) => CallError::Failure(failure_text(&refusal)),
+        Outcome::Denied(refusal) => denied(refusal.code, &refusal.message),
+        Outcome::Skipped(refusal) => CallError::Skipped(text(&refusal)),
+        Outcome::Indeterminate(refusal) => CallError::Indeterminate(text(&refusal)),
     }
 }
 

@@ -10,9 +10,10 @@ use async_trait::async_trait;
 use meshhost_core::{
     code::Code,
     grant::EffectiveGrants,
-    id::{CapabilityId, Digest, PluginName},
+    id::{Digest, PluginName},
     invocation::{EntranceKind, Invocation, Mode, Scope, Subject},
     limits::Limits,
+    link::Callee,
     outcome::{CallResult, Outcome, Refusal},
     ports::{BlobStore, BlobWriter, Clock, Entropy, Invoker, KeyValueStore, PortError},
 };
@@ -106,6 +107,7 @@ pub(crate) fn invocation(depth: u32) -> Invocation {
         causation_id: None,
         capability: "test.run".parse().unwrap(),
         version: None,
+        type_hash: None,
         plugin: None,
         subject: Subject { id: "local:me".to_owned(), kind: "user".to_owned(), verified: true },
         entrance: EntranceKind::CommandLine,
@@ -236,10 +238,11 @@ impl Invoker for Memory {
         &self,
         parent: Arc<Invocation>,
         plugin: PluginName,
-        capability: CapabilityId,
+        callee: Callee,
         input: Value,
         remaining_ms: u64,
     ) -> CallResult {
+        let capability = callee.capability;
         let outcome = if capability.as_str() == "acme.fails" {
             let refusal = Refusal::new(Code::PluginFailure, "no such city");
             Outcome::Failure(refusal.with_details(json!({ "city": "x" })))

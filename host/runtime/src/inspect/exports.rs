@@ -10,7 +10,7 @@ use meshhost_core::{
 use semver::Version;
 use wit_parser::{Function, Interface, InterfaceId, PackageName, Resolve, WorldId, WorldItem};
 
-use super::{ExportReport, docs::Documentation, is_run};
+use super::{ExportReport, docs::Documentation, is_run, type_text};
 use crate::schema::{FunctionSchemas, SchemaBudget, command_schemas, function_schemas};
 
 /// Interfaces that toolchains export for themselves: package-less name and function.
@@ -168,6 +168,7 @@ impl Reader<'_> {
                 interface: interface.map(str::to_owned),
                 function: function.name.clone(),
             },
+            type_hash: type_text::hash(self.resolve, function),
         });
         self.report(interface, &function.name, Some(id), None);
         true
@@ -194,13 +195,25 @@ impl Reader<'_> {
 
 /// The package of an interface that has a name of its own; `None` for one that the world
 /// declares in place.
-fn package_of<'a>(
+pub(super) fn package_of<'a>(
     resolve: &'a Resolve,
     name: &str,
     interface: &Interface,
 ) -> Option<&'a PackageName> {
     let package = interface.package.and_then(|package| resolve.packages.get(package));
     package.filter(|_| name.contains(':')).map(|package| &package.name)
+}
+
+/// The id by which a function of another component is called; none where it cannot be one.
+pub(super) fn id_of_import(
+    name: &str,
+    package: &PackageName,
+    interface: &Interface,
+    function: &Function,
+) -> Option<CapabilityId> {
+    let short = short_id(package, Some(name), function);
+    let id = short.unwrap_or_else(|| long_id("", name, Some(package), interface, function));
+    id.replace('-', "_").parse().ok()
 }
 
 /// `meshhost:git/repository#log` is `git.repository.log`; every other namespace is spelt out.
@@ -236,7 +249,9 @@ fn reserved(package: &PackageName, interface: &Interface) -> Option<&'static str
     match (package.namespace.as_str(), package.name.as_str()) {
         ("chp", _) => Some("ids under `chp.` belong to the Capability Host Protocol"),
         ("meshhost", name) if CONTRACTS.contains(&(name, interface)) => None,
-        ("meshhost", "blob" | "mesh") => Some("the host provides it, a plugin imports it"),
+        ("meshhost", "blob" | "index" | "inference" | "mesh") => {
+            Some("the host provides it, a plugin imports it")
+        }
         ("meshhost", _) => Some("it is no shipped contract; use a namespace of your own"),
         _ => None,
     }

@@ -1,9 +1,17 @@
 //! How the host stands to what a component imports.
 
-use semver::Version;
-use wit_parser::{Interface, Resolve, WorldId, WorldItem};
+use std::collections::BTreeMap;
 
-use super::{ImportClass, ImportReport};
+use meshhost_core::link::{Callee, Link};
+use semver::Version;
+use wit_parser::{Function, Interface, Resolve, Type, TypeDefKind, TypeId, WorldId, WorldItem};
+
+use super::{
+    ImportClass, ImportReport,
+    exports::{id_of_import, package_of},
+    type_text,
+};
+use crate::schema::{SchemaBudget, function_schemas};
 
 /// Which versions of an interface the host serves.
 #[derive(Debug, Clone, Copy)]
@@ -120,8 +128,43 @@ fn of_interface(resolve: &Resolve, name: &str, interface: &Interface) -> ImportC
         return ImportClass::Provided;
     }
     let (path, version) = name.split_once('@').unwrap_or((name, ""));
-    let Some((package, interface)) = path.split_once('/') else { return ImportClass::Unknown };
-    class(package, interface, version)
+    let Some((package, short)) = path.split_once('/') else { return ImportClass::Unknown };
+    match class(package, short, version) {
+        ImportClass::Unknown => links(resolve, name, interface)
+            .map_or(ImportClass::Unknown, |links| ImportClass::FromPlugin { links }),
+        class => class,
+    }
+}
+
+/// The functions of an interface that another plugin can provide: those whose values can cross from
+/// one component into another, which resources cannot.
+fn links(resolve: &Resolve, name: &str, interface: &Interface) -> Option<Vec<Link>> {
+    let package = package_of(resolve, name, interface)?;
+    if package.namespace == "wasi" || !interface.types.values().all(|id| is_plain(resolve, *id)) {
+        return None;
+    }
+    let link = |function: &Function| {
+        function_schemas(resolve, function, &BTreeMap::new(), &mut SchemaBudget::new()).ok()?;
+        Some(Link {
+            interface: name.to_owned(),
+            function: function.name.clone(),
+            callee: Callee {
+                capability: id_of_import(name, package, interface, function)?,
+                version: package.version.clone(),
+                type_hash: Some(type_text::hash(resolve, function)?),
+            },
+        })
+    };
+    interface.functions.values().map(link).collect()
+}
+
+/// Whether a type that an interface names is none of a resource.
+fn is_plain(resolve: &Resolve, id: TypeId) -> bool {
+    match resolve.types.get(id).map(|definition| &definition.kind) {
+        Some(TypeDefKind::Type(Type::Id(aliased))) => is_plain(resolve, *aliased),
+        Some(TypeDefKind::Resource | TypeDefKind::Unknown) | None => false,
+        Some(_) => true,
+    }
 }
 
 /// An interface without functions and resources only names types: there is nothing to provide.
@@ -129,7 +172,7 @@ fn only_types(resolve: &Resolve, interface: &Interface) -> bool {
     interface.functions.is_empty()
         && interface.types.values().all(|id| {
             let kind = resolve.types.get(*id).map(|definition| &definition.kind);
-            !matches!(kind, Some(wit_parser::TypeDefKind::Resource))
+            !matches!(kind, Some(TypeDefKind::Resource))
         })
 }
 

@@ -116,7 +116,11 @@ fn every_import_is_classed() {
     assert!(matches!(newer, ImportClass::NotSupported { reason } if reason.contains("WASI 0.2")));
     let draft = ImportClass::VersionMismatch { provided: "0.2.0-draft".into() };
     assert_eq!(class("wasi:keyvalue/store@0.2.0"), &draft);
-    assert_eq!(class("acme:other/things"), &ImportClass::Unknown);
+    let ImportClass::FromPlugin { links } = class("acme:other/things") else {
+        panic!("{:?}", class("acme:other/things"));
+    };
+    assert_eq!(links[0].callee.capability.as_str(), "acme.other.things.f");
+    assert!(links[0].callee.type_hash.is_some() && links[0].callee.version.is_none());
     assert_eq!(class("stray"), &ImportClass::Unknown);
 }
 

@@ -18,6 +18,7 @@ fn record(name: &str, installed: u64) -> PluginRecord {
         size_bytes: 7,
         capabilities: Vec::new(),
         can_reach: vec!["clock".to_owned()],
+        links: Vec::new(),
     };
     PluginRecord {
         name: name.parse().unwrap(),

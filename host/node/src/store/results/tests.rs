@@ -36,6 +36,7 @@ fn invocation(id: &str, subject: &str, input: Value) -> Invocation {
         causation_id: None,
         capability: "git.log".parse().unwrap(),
         version: None,
+        type_hash: None,
         plugin: None,
         subject: Subject { id: subject.into(), kind: "user".into(), verified: true },
         entrance: EntranceKind::CommandLine,

@@ -123,10 +123,10 @@ async fn code_for_the_second_engine_goes_through_the_cache() {
     let bytes = wat::parse_str(sleeper(1)).unwrap();
     let digest = Digest::of(&bytes);
     let mut fixture = Fixture::new(&body("", "i32.const 1"));
-    assert!(fixture.runtime.load(&digest, &cache).unwrap().is_none(), "nothing there yet");
+    assert!(fixture.runtime.load(&digest, &[], &cache).unwrap().is_none(), "nothing there yet");
     assert!(!fixture.runtime.has_second_engine(), "looking for code makes no engine");
     cache.put(&digest, engine_of(&bytes), &compile(&bytes).unwrap()).unwrap();
-    fixture.loaded = fixture.runtime.load(&digest, &cache).unwrap().unwrap();
+    fixture.loaded = fixture.runtime.load(&digest, &[], &cache).unwrap().unwrap();
     assert_eq!(fixture.succeeds().await, json!(7));
 }
 

@@ -47,7 +47,7 @@ fn the_contracts_are_the_interfaces_in_wit_that_a_plugin_provides() {
     let mut found = Vec::new();
     for (_, interface) in &resolve.interfaces {
         let package = &resolve.packages[interface.package.unwrap()].name;
-        let provided = !["blob", "inference", "mesh"].contains(&package.name.as_str());
+        let provided = !["blob", "index", "inference", "mesh"].contains(&package.name.as_str());
         if package.namespace == "meshhost" && provided && !interface.functions.is_empty() {
             found.push((package.name.clone(), interface.name.clone().unwrap()));
         }
