@@ -8,7 +8,7 @@ use std::{
 
 use meshhost_core::{
     decide,
-    network::NetworkRule,
+    network::{NetworkRule, NetworkRules},
     permission::{CallRule, CallRules},
 };
 use serde_json::json;
@@ -45,6 +45,7 @@ fn requests() -> anyhow::Result<Vec<Row>> {
     let rules: Vec<NetworkRule> = (0..RULES)
         .map(|index| format!("https://host-{index}.example.com:8443/v1/items").parse())
         .collect::<Result<_, _>>()?;
+    let rules = NetworkRules::new(&rules);
     let host = format!("host-{LAST}.example.com");
     decisions("deciding a request among 64 rules", || {
         let path = black_box("/v1/items/42");

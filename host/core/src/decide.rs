@@ -11,7 +11,9 @@ use serde_json::Value;
 
 use crate::{
     diagnostic::printable,
-    network::{AddressClass, AddressRange, Host, HostPattern, NetworkRule, Request, Scheme},
+    network::{
+        AddressClass, AddressRange, Host, HostPattern, NetworkRule, NetworkRules, Request, Scheme,
+    },
     outcome::DeniedAccess,
     permission::{CallRules, Permission},
 };
@@ -64,7 +66,7 @@ fn shown(target: &str) -> String {
 /// # Errors
 /// When no rule allows it, or when scheme or host have no single reading.
 pub fn request<'rules>(
-    rules: &'rules [NetworkRule],
+    rules: &'rules NetworkRules,
     scheme: &str,
     host: &str,
     port: Option<u16>,
@@ -76,13 +78,13 @@ pub fn request<'rules>(
     };
     let port = port.unwrap_or_else(|| scheme.default_port());
     let wanted = Request { scheme, host: parsed, port, method, path };
-    rules.iter().find(|rule| rule.allows(&wanted)).ok_or_else(|| denied_request(&wanted))
+    rules.allowing(&wanted).ok_or_else(|| denied_request(&wanted))
 }
 
 /// The smallest rule for this request that a person would write: its host, port and method.
 fn denied_request(wanted: &Request<'_>) -> Denied {
     let host = match wanted.host {
-        Host::Name(name) => HostPattern::Name(name.to_ascii_lowercase()),
+        Host::Name(name) => HostPattern::Name(name.as_str().to_owned()),
         Host::Address(address) => HostPattern::Address(address),
     };
     let rule = NetworkRule {

@@ -20,10 +20,12 @@ mod address;
 mod class;
 mod host;
 mod path;
+mod rules;
 
 pub use address::{AddressRange, AddressRangeError};
 pub use class::{AddressClass, canonical};
-pub use host::{Host, HostPattern};
+pub use host::{Host, HostName, HostPattern};
+pub use rules::NetworkRules;
 
 /// Longest rule in bytes, as written.
 pub const RULE_BYTES_MAX: usize = 2_048;
@@ -152,7 +154,7 @@ pub struct Request<'text> {
     /// `http` or `https`.
     pub scheme: Scheme,
     /// Where it goes, from the request's own authority and never from a `Host` header.
-    pub host: Host<'text>,
+    pub host: Host,
     /// The port, the scheme's own when none is written.
     pub port: u16,
     /// The method as it will be sent; methods are told apart by case (RFC 9110, section 9.1).

@@ -19,6 +19,7 @@ use meshhost_core::{
         EffectiveGrants, FolderGrant, lies_in_repository, may_hold_executed, needed_to_bring,
         needed_to_change,
     },
+    network::NetworkRules,
     permission::{CallRules, FolderMode},
 };
 use rustix::{
@@ -172,6 +173,8 @@ pub(crate) struct Rules {
     pub(crate) grants: EffectiveGrants,
     /// The capabilities that may be called, in order.
     pub(crate) calls: CallRules,
+    /// The requests that may leave, in order.
+    pub(crate) network: NetworkRules,
 }
 
 /// Grants that are open and do not hold yet.
@@ -243,7 +246,8 @@ fn open_rules(
         }
     }
     let calls = CallRules::new(&grants.calls);
-    (Rules { folders, grants: grants.clone(), calls }, left_out)
+    let network = NetworkRules::new(&grants.network);
+    (Rules { folders, grants: grants.clone(), calls, network }, left_out)
 }
 
 #[cfg(test)]

@@ -4,8 +4,12 @@ use serde_json::json;
 use super::*;
 use crate::permission::CallRule;
 
-fn rules(texts: &[&str]) -> Vec<NetworkRule> {
+fn parsed(texts: &[&str]) -> Vec<NetworkRule> {
     texts.iter().map(|text| text.parse().unwrap()).collect()
+}
+
+fn rules(texts: &[&str]) -> NetworkRules {
+    NetworkRules::new(&parsed(texts))
 }
 
 fn call_rules(texts: &[&str]) -> Vec<CallRule> {
@@ -21,12 +25,41 @@ fn calls(texts: &[&str]) -> CallRules {
 }
 
 #[test]
-fn a_request_is_allowed_by_the_first_rule_that_fits() {
-    let rules = rules(&["GET https://api.example.org/v1", "http://*.example.org:8080"]);
+fn a_request_is_allowed_by_a_rule_that_fits() {
+    let written = parsed(&["GET https://api.example.org/v1", "http://*.example.org:8080"]);
+    let rules = NetworkRules::new(&written);
     let decided = request(&rules, "HTTPS", "API.example.org.", None, "GET", "/v1/x").unwrap();
-    assert_eq!(decided, &rules[0]);
+    assert_eq!(decided, &written[0]);
     let decided = request(&rules, "http", "b.example.org", Some(8080), "DELETE", "/").unwrap();
-    assert_eq!(decided, &rules[1]);
+    assert_eq!(decided, &written[1]);
+}
+
+proptest! {
+    #[test]
+    fn rules_in_order_allow_what_one_of_them_allows(
+        hosts in prop::collection::vec("(\\*\\.)?[ab]\\.[ab]\\.org|10\\.0\\.0\\.[12]", 0..12),
+        paths in prop::collection::vec("(/[xy])?", 12),
+        host in "([abAB]\\.){1,3}org|10\\.0\\.0\\.[123]",
+        path in "/[xyz]",
+    ) {
+        let written: Vec<NetworkRule> = hosts
+            .iter()
+            .zip(&paths)
+            .map(|(host, path)| format!("https://{host}{path}").parse().unwrap())
+            .collect();
+        let wanted = Request {
+            scheme: Scheme::Https,
+            host: Host::parse(&host).unwrap(),
+            port: 443,
+            method: "GET",
+            path: &path,
+        };
+        let rules = NetworkRules::new(&written);
+        match request(&rules, "https", &host, None, "GET", &path).cloned() {
+            Ok(rule) => prop_assert!(written.contains(&rule) && rule.allows(&wanted)),
+            Err(_) => prop_assert!(!written.iter().any(|rule| rule.allows(&wanted))),
+        }
+    }
 }
 
 #[test]
@@ -42,11 +75,12 @@ fn a_denied_request_names_the_permission_that_would_allow_it() {
         ("https", "0x7f.1", None, "GET", None),
         ("https", "", None, "GET", None),
     ] {
-        let denied = request(&[], scheme, host, port, method, "/").unwrap_err();
+        let denied =
+            request(&NetworkRules::default(), scheme, host, port, method, "/").unwrap_err();
         assert_eq!(denied.permission.as_deref(), permission, "{scheme} {host} {method}");
     }
     let long = "a".repeat(10_000) + "\u{202e}";
-    let denied = request(&[], "https", &long, None, "GET", "/").unwrap_err();
+    let denied = request(&NetworkRules::default(), "https", &long, None, "GET", "/").unwrap_err();
     assert!(denied.target.len() < 1_000);
 }
 
@@ -59,7 +93,7 @@ fn connect_is_never_allowed() {
 
 #[test]
 fn an_address_that_is_not_public_needs_its_own_grant() {
-    let rule = &rules(&["https://api.example.org"])[0];
+    let rule = &parsed(&["https://api.example.org"])[0];
     for (range, ip, expected) in [
         (None, "1.1.1.1", true),
         (None, "127.0.0.1", false),
@@ -88,7 +122,7 @@ fn an_address_that_is_not_public_needs_its_own_grant() {
 
 #[test]
 fn a_rule_that_names_an_address_grants_that_address_only() {
-    let rule = &rules(&["http://127.0.0.1:8080"])[0];
+    let rule = &parsed(&["http://127.0.0.1:8080"])[0];
     assert!(address("127.0.0.1".parse().unwrap(), rule, &[]).is_ok());
     assert!(address("::ffff:127.0.0.1".parse().unwrap(), rule, &[]).is_ok());
     assert!(address("127.0.0.2".parse().unwrap(), rule, &[]).is_err());

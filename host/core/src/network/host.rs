@@ -25,34 +25,70 @@ pub enum HostPattern {
     Address(IpAddr),
 }
 
-/// The host of a request, as the guest wrote it and found to be well formed.
+/// The host of a request, found to be well formed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Host<'text> {
-    /// A name in ASCII without its final dot, in any case.
-    Name(&'text str),
+#[expect(clippy::large_enum_variant, reason = "it lives on the stack, and nothing is allocated")]
+pub enum Host {
+    /// A name.
+    Name(HostName),
     /// An address in canonical form.
     Address(IpAddr),
 }
 
-impl<'text> Host<'text> {
+/// A name in ASCII and lower case, without its final dot: brought to that form once, so that
+/// comparing it with many rules compares bytes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct HostName {
+    /// What follows the name is zero.
+    bytes: [u8; NAME_BYTES_MAX],
+    length: u8,
+}
+
+impl HostName {
+    fn parse(text: &str) -> Option<Self> {
+        let mut bytes = [0; NAME_BYTES_MAX];
+        let length = u8::try_from(text.len()).ok().filter(|_| is_name(text))?;
+        bytes.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
+        bytes.make_ascii_lowercase();
+        Some(Self { bytes, length })
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.length)).unwrap_or_default()
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for HostName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_str().fmt(formatter)
+    }
+}
+
+impl Host {
     /// Reads the host of a request: a name in ASCII, a dotted IPv4 address, or an IPv6 address
     /// with or without brackets. `None` for everything else, odd forms of addresses included:
     /// resolvers read those in different ways. Allocates nothing.
     #[must_use]
-    pub fn parse(text: &'text str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let bracketed = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
         if let Some(inside) = bracketed {
             return inside.parse::<Ipv6Addr>().ok().map(Self::v6);
         }
-        if let Ok(address) = text.parse::<Ipv6Addr>() {
-            return Some(Self::v6(address));
+        if text.contains(':') {
+            return text.parse::<Ipv6Addr>().ok().map(Self::v6);
         }
         let name = text.strip_suffix('.').unwrap_or(text);
         if ends_in_number(name) {
             let address = name.parse::<Ipv4Addr>().ok()?;
             return Some(Self::Address(IpAddr::V4(address)));
         }
-        is_name(name).then_some(Self::Name(name))
+        HostName::parse(name).map(Self::Name)
     }
 
     fn v6(address: Ipv6Addr) -> Self {
@@ -63,10 +99,10 @@ impl<'text> Host<'text> {
 impl HostPattern {
     /// Whether the pattern covers this host. Allocates nothing.
     #[must_use]
-    pub fn matches(&self, host: &Host<'_>) -> bool {
+    pub fn matches(&self, host: &Host) -> bool {
         match (self, host) {
-            (Self::Name(name), Host::Name(host)) => name.eq_ignore_ascii_case(host),
-            (Self::Below(suffix), Host::Name(host)) => is_below(suffix, host),
+            (Self::Name(name), Host::Name(host)) => name.as_bytes() == host.as_bytes(),
+            (Self::Below(suffix), Host::Name(host)) => is_below(suffix, host.as_bytes()),
             (Self::Address(address), Host::Address(host)) => address == host,
             _ => false,
         }
@@ -76,19 +112,21 @@ impl HostPattern {
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Below(suffix), Self::Below(other)) => suffix == other || is_below(suffix, other),
-            (Self::Below(suffix), Self::Name(name)) => is_below(suffix, name),
+            (Self::Below(suffix), Self::Below(other)) => {
+                suffix == other || is_below(suffix, other.as_bytes())
+            }
+            (Self::Below(suffix), Self::Name(name)) => is_below(suffix, name.as_bytes()),
             _ => self == other,
         }
     }
 }
 
-/// Whether `name` is `something.suffix`; names are compared without case.
-fn is_below(suffix: &str, name: &str) -> bool {
+/// Whether `name` is `something.suffix`; both are lower case.
+fn is_below(suffix: &str, name: &[u8]) -> bool {
     let Some(dot) = name.len().checked_sub(suffix.len() + 1) else { return false };
-    let (before, after) = name.as_bytes().split_at(dot);
+    let (before, after) = name.split_at(dot);
     let [b'.', tail @ ..] = after else { return false };
-    !before.is_empty() && tail.eq_ignore_ascii_case(suffix.as_bytes())
+    !before.is_empty() && tail == suffix.as_bytes()
 }
 
 /// Whether the last label is a number in any notation: then the whole is an address or nothing
@@ -117,7 +155,9 @@ impl FromStr for HostPattern {
             let suffix = to_ascii(suffix).ok_or(NetworkRuleError::Wildcard)?;
             let found = Host::parse(&suffix).ok_or(NetworkRuleError::Wildcard)?;
             return match found {
-                Host::Name(name) if name.contains('.') => Ok(Self::Below(name.to_owned())),
+                Host::Name(name) if name.as_str().contains('.') => {
+                    Ok(Self::Below(name.as_str().to_owned()))
+                }
                 _ => Err(NetworkRuleError::Wildcard),
             };
         }
@@ -130,7 +170,7 @@ impl FromStr for HostPattern {
         let ascii = if text.starts_with('[') { Some(text.to_owned()) } else { to_ascii(text) };
         let ascii = ascii.ok_or(NetworkRuleError::Host)?;
         match Host::parse(&ascii) {
-            Some(Host::Name(name)) => Ok(Self::Name(name.to_owned())),
+            Some(Host::Name(name)) => Ok(Self::Name(name.as_str().to_owned())),
             Some(Host::Address(address)) => Ok(Self::Address(address)),
             None if ends_in_number(&ascii) || ascii.starts_with('[') => {
                 Err(NetworkRuleError::OddAddress)

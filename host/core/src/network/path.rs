@@ -47,6 +47,9 @@ fn is_dots(segment: &str) -> bool {
 /// `%2e`, `%2f`, `%5c`, `%3b` and `%00`, and `%25` before hexadecimal digits: they become a dot, a
 /// slash, a backslash, a semicolon or another escape on the server's side.
 fn has_risky_escape(path: &[u8]) -> bool {
+    if !path.contains(&b'%') {
+        return false;
+    }
     let escapes = path.windows(3).filter(|window| window.first() == Some(&b'%'));
     let mut codes = escapes.filter_map(|window| window.get(1..3));
     codes.any(|code| {

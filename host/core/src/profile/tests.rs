@@ -3,6 +3,7 @@ use serde::Deserialize;
 use super::*;
 use crate::{
     decide,
+    network::NetworkRules,
     permission::{CallRule, CallRules},
 };
 
@@ -98,6 +99,7 @@ fn requests_are_decided_as_their_table_says() {
             Some((host, port)) if !port.ends_with(']') => (host, Some(port.parse().unwrap())),
             _ => (host, None),
         };
+        let rules = NetworkRules::new(&rules);
         let decided = decide::request(&rules, scheme, host, port, method, path);
         let decided = decided.and_then(|rule| match case.leads_to {
             Some(address) => decide::address(address, rule, &ranges),

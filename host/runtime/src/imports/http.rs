@@ -221,7 +221,7 @@ impl Context {
         let scheme = uri.scheme().unwrap_or(&Scheme::HTTPS).as_str();
         let (host, method) = (authority.host(), request.method().as_str());
         let rules = self.rules();
-        match decide::request(&rules.grants.network, scheme, host, port, method, path) {
+        match decide::request(&rules.network, scheme, host, port, method, path) {
             Ok(rule) => {
                 let target = Target::new(rule.scheme, host, rule.port)?;
                 Ok((rule.clone(), target))

@@ -58,7 +58,7 @@ impl Target {
     /// When the host has no single reading.
     pub(super) fn new(scheme: Scheme, host: &str, port: u16) -> Result<Self, Error> {
         let host = match Host::parse(host).ok_or(Error::HttpRequestUriInvalid)? {
-            Host::Name(name) => TargetHost::Name(name.to_ascii_lowercase()),
+            Host::Name(name) => TargetHost::Name(name.as_str().to_owned()),
             Host::Address(address) => TargetHost::Address(address),
         };
         Ok(Self { scheme, host, port })
