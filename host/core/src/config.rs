@@ -144,6 +144,10 @@ impl NodeConfig {
         fuel: 1_000_000_000_000_000,
         deadline_ms: 24 * 60 * 60 * 1_000,
         blob_bytes: 1024 * 1024 * MIB,
+        model_runs_per_minute: 10_000_000,
+        // Many sessions at once compute more than a day in a day.
+        model_compute_ms_per_day: 365 * 24 * 60 * 60 * 1_000,
+        model_calls: 65_536,
         ..Limits::CEILING
     };
 

@@ -9,7 +9,10 @@ use std::{fmt::Debug, sync::Arc};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::id::{Digest, PluginName};
+use crate::{
+    id::{Digest, PluginName},
+    limits::Limits,
+};
 
 mod description;
 mod tensor;
@@ -87,13 +90,16 @@ pub struct InferenceQuota {
 }
 
 impl InferenceQuota {
-    /// What a plugin gets when nobody says anything else.
-    pub const DEFAULT: Self = Self {
-        runs_per_minute: 6_000,
-        compute_ms_per_day: 4 * 60 * 60 * 1000,
-        calls: 32,
-        tensor_bytes: 64 * 1024 * 1024,
-    };
+    /// What a plugin with these limits may ask.
+    #[must_use]
+    pub const fn of(limits: &Limits) -> Self {
+        Self {
+            runs_per_minute: limits.model_runs_per_minute,
+            compute_ms_per_day: limits.model_compute_ms_per_day,
+            calls: limits.model_calls,
+            tensor_bytes: limits.tensor_bytes,
+        }
+    }
 }
 
 /// On whose behalf a model runs.

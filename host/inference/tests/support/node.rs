@@ -16,6 +16,7 @@ use meshhost_core::{
         ElementType, Elements, Inference as _, InferenceCaller, InferenceError, InferenceQuota,
         RunReport, Tensor,
     },
+    limits::Limits,
     ports::Clock,
 };
 use meshhost_inference::{
@@ -176,7 +177,8 @@ impl Node {
 /// A plugin with the usual quota, but as many runs as it likes.
 #[must_use]
 pub(crate) fn caller(plugin: &str) -> InferenceCaller {
-    let quota = InferenceQuota { runs_per_minute: u32::MAX, ..InferenceQuota::DEFAULT };
+    let quota =
+        InferenceQuota { runs_per_minute: u32::MAX, ..InferenceQuota::of(&Limits::DEFAULT) };
     InferenceCaller { plugin: plugin.parse().unwrap(), quota }
 }
 

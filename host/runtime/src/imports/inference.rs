@@ -92,7 +92,8 @@ impl Context {
     }
 
     fn inference_caller(&self) -> InferenceCaller {
-        InferenceCaller { plugin: self.call.plugin.clone(), quota: InferenceQuota::DEFAULT }
+        let quota = InferenceQuota::of(&self.call.limits);
+        InferenceCaller { plugin: self.call.plugin.clone(), quota }
     }
 
     async fn describe(&self, session: &Session) -> Result<Arc<Description>, InferenceError> {
@@ -123,7 +124,7 @@ impl Context {
         inputs: Vec<sessions::Tensor>,
         outputs: Vec<String>,
     ) -> Result<Vec<sessions::Tensor>, InferenceError> {
-        let inputs = tensors::read(inputs, InferenceQuota::DEFAULT.tensor_bytes)?;
+        let inputs = tensors::read(inputs, self.call.limits.tensor_bytes)?;
         let outputs = self.run_model(session, RUN, inputs, outputs).await?;
         Ok(outputs.into_iter().map(tensors::write).collect())
     }

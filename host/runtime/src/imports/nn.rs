@@ -102,7 +102,7 @@ impl View<'_> {
         inputs: Vec<inference::NamedTensor>,
     ) -> wasmtime::Result<(Read, Vec<BufferCharge>)> {
         let (mut tensors, mut held) = (Vec::new(), Vec::new());
-        let bytes_max = core::InferenceQuota::DEFAULT.tensor_bytes;
+        let bytes_max = self.context.call.limits.tensor_bytes;
         for (name, tensor) in inputs {
             let tensor = self.table.delete(tensor)?;
             held.push(tensor._held);

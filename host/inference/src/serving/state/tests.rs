@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use meshhost_core::inference::{ElementType, Elements, InferenceCaller, InferenceQuota};
+use meshhost_core::{
+    inference::{ElementType, Elements, InferenceCaller, InferenceQuota},
+    limits::Limits,
+};
 
 use super::*;
 use crate::{message, process::Event, quota::Asks, settings::Program};
@@ -224,7 +227,7 @@ fn a_batch_goes_on_for_those_who_still_wait() {
 #[test]
 fn compute_time_is_charged_to_whoever_cancelled_as_well() {
     let (mut state, now, model) = loaded(1);
-    let quota = InferenceQuota { compute_ms_per_day: 1000, ..InferenceQuota::DEFAULT };
+    let quota = InferenceQuota { compute_ms_per_day: 1000, ..InferenceQuota::of(&Limits::DEFAULT) };
     let caller = InferenceCaller { plugin: "a".parse().unwrap(), quota };
     state.quotas.enter(&caller, Asks::Run, 0).unwrap();
     let (call, _) = submit(&mut state, &model, "a", now);

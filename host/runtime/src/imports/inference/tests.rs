@@ -134,3 +134,14 @@ async fn text_models_take_a_bounded_number_of_texts() {
     assert_eq!(refused.code, ErrorCode::NotFound);
     assert_eq!(state.record().take().models[0].runs, 2);
 }
+
+#[tokio::test]
+async fn tensors_are_as_large_as_the_plugins_limit_says() {
+    let limits = Limits { tensor_bytes: 4, ..Limits::DEFAULT };
+    let grants = EffectiveGrants { models: vec!["doubling".to_owned()], ..Default::default() };
+    let mut state = Setting { limits, ..Setting::granted(grants) }.state();
+    let session = open(&mut state, "doubling").await.unwrap();
+    let input = |rows: u32| vec![tensor("x", &[rows, 2], vec![0; rows as usize * 2])];
+    assert!(run(&mut state, &session, input(2)).await.is_ok());
+    assert_eq!(run(&mut state, &session, input(3)).await.unwrap_err(), ErrorCode::TooLarge);
+}
