@@ -58,7 +58,8 @@ pub(crate) fn add_wanted(
     candidates.sort_by(|one, other| other.score.total_cmp(&one.score));
 }
 
-fn likeliest(row: &[f32]) -> Option<u32> {
+/// The likeliest token after a translation.
+pub(crate) fn likeliest(row: &[f32]) -> Option<u32> {
     let best = row.iter().enumerate().max_by(|(_, one), (_, other)| one.total_cmp(other));
     best.map(|(token, _)| short(token))
 }

@@ -67,17 +67,33 @@ impl<'a> Search<'a> {
         let rows = self.open.iter().zip(logits);
         let mut rows: Vec<_> =
             rows.map(|(open, row)| scores::next(row, &open.tokens, self.settings)).collect();
-        for (open, row) in self.open.iter().zip(&mut rows) {
-            if !self.wanted.is_met(&open.progress) {
-                self.settings.ends.iter().for_each(|end| scores::set(row, *end, f32::NEG_INFINITY));
-            }
-        }
+        self.forbid_early_ends(&mut rows);
         let mut candidates = choice::best(&self.open, &rows, self.candidates());
         if !self.wanted.is_empty() {
             choice::add_wanted(&mut candidates, &self.open, &rows, &self.wanted);
         }
         self.take(&candidates);
         self.done = self.open.is_empty() || self.is_settled();
+    }
+
+    /// What lacks something wanted does not end. Where it would, it goes on only when all others would as
+    /// well: what was said is complete without the words, and with them behind it would be wrong.
+    fn forbid_early_ends(&self, rows: &mut [Vec<f32>]) {
+        let lacking = |open: &Open| !self.wanted.is_met(&open.progress);
+        let would_end = |open: &Open, row: &[f32]| {
+            let ends = choice::likeliest(row).is_some_and(|token| self.is_end(token));
+            lacking(open) && ends && !self.wanted.is_begun(&open.progress)
+        };
+        let over: Vec<_> =
+            self.open.iter().zip(rows.iter()).map(|(open, row)| would_end(open, row)).collect();
+        let all = over.iter().all(|over| *over);
+        for ((open, row), over) in self.open.iter().zip(rows).zip(over) {
+            if over && !all {
+                row.fill(f32::NEG_INFINITY);
+            } else if lacking(open) {
+                self.settings.ends.iter().for_each(|end| scores::set(row, *end, f32::NEG_INFINITY));
+            }
+        }
     }
 
     /// So many that enough go on when the best ones end.

@@ -19,8 +19,8 @@ pub const TEXTS_MAX: usize = 64;
 pub const BYTES_MAX: usize = 256 * 1024;
 /// Tokens of what a sentence's translation has to hold: with more, nothing is forced.
 const WANTED_MAX: usize = 64;
-/// Beams that are followed at least where something is forced.
-const WANTED_BEAMS: usize = 4;
+/// Beams that are followed where something is forced: those that have got equally far share them.
+const WANTED_BEAMS: usize = BEAMS_MAX;
 
 /// How texts are translated.
 #[derive(Debug, Clone, Default)]
@@ -283,7 +283,8 @@ fn decode(
     let (wanted, mut forced): (Vec<_>, Vec<_>) = forced.unzip();
     let sentences: Vec<_> =
         wanted.into_iter().zip(&forced).map(|(wanted, job)| sentence(job, wanted)).collect();
-    let settings = Settings { beams: settings.beams.max(WANTED_BEAMS), ..settings.clone() };
+    // By length, one that says the words besides what it says anyway would be the better one.
+    let settings = Settings { beams: WANTED_BEAMS, length_penalty: 0.0, ..settings.clone() };
     let found = batch::decode(&translator.models, &sentences, &settings, &mut steps)?;
     for (job, found) in forced.iter_mut().zip(found) {
         // Without one that holds everything the first one stays, and is said to miss something.

@@ -25,6 +25,11 @@ impl Wanted {
         self.0.iter().zip(progress).all(|(sequence, met)| *met == sequence.len())
     }
 
+    /// Whether a sequence stands there in part.
+    pub(crate) fn is_begun(&self, progress: &[usize]) -> bool {
+        self.0.iter().zip(progress).any(|(sequence, met)| *met > 0 && *met < sequence.len())
+    }
+
     /// The tokens that go on with what was begun, or begin what is missing.
     pub(crate) fn next(&self, progress: &[usize]) -> Vec<u32> {
         let missing =

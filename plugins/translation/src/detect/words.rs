@@ -34,7 +34,7 @@ const WORDS: &[(&str, &str)] = &[
     ),
     (
         "de",
-        "der die das und ist nicht ich du er sie wir ihr ein eine zu den dem mit auf von im in es wie was bis als auch war hat nach bei aus wenn aber nur noch sich für kann haben werden sind einem einen diese",
+        "der die das und ist nicht ich du er sie wir ihr ein eine zu den dem mit auf von im in es wie was bis als auch war hat nach bei aus wenn aber nur noch sich für kann haben werden sind einem einen diese wo wer mein sehr bitte",
     ),
     (
         "en",

@@ -90,6 +90,12 @@ fn a_glossary_holds() {
             assert!(words.contains(&noun), "{text} {noun}: {found:?}");
         }
     }
+    // It replaces the model's own word, and is not put behind the sentence.
+    for text in ["The dog sleeps.", "The cat sees the dog.", "Today the dog finds a book."] {
+        let found = one(&folder, text, &options(&[("dog", "Vogel")])).text;
+        assert!(found.contains("Vogel") && !found.contains("Hund"), "{found}");
+        assert_eq!(found.find('.'), Some(found.len() - 1), "{found}");
+    }
     let twice = one(&folder, "The cat sees the cat.", &options(&[("cat", "Uhr")]));
     assert!(twice.text.matches("Uhr").count() == 2 && twice.missed.is_empty(), "{twice:?}");
     let several =
