@@ -9,7 +9,10 @@ const NEVER: f32 = f32::NEG_INFINITY;
 
 /// The logarithm of each token's likelihood after `tokens`, from what the model says.
 pub(crate) fn next(mut scores: Vec<f32>, tokens: &[u32], settings: &Settings) -> Vec<f32> {
-    normalise(&mut scores);
+    // Once is enough: the rules only take scores away or leave one alone.
+    if !settings.renormalise {
+        normalise(&mut scores);
+    }
     forbid_repeats(&mut scores, tokens, settings.no_repeat);
     forbid_words(&mut scores, tokens, settings);
     // The first token is the one that decoding starts with.
@@ -33,9 +36,32 @@ fn normalise(scores: &mut [f32]) {
     if top == NEVER {
         return;
     }
-    let sum: f32 = scores.iter().map(|score| (score - top).exp()).sum();
+    let sum: f32 = scores.iter().map(|score| power(score - top)).sum();
     let total = top + sum.ln();
     scores.iter_mut().for_each(|score| *score -= total);
+}
+
+/// `e` to a power of at most 0, within a hundred-thousandth of it, and 0 where that is less than 10^-13. A
+/// vocabulary has tens of thousands of tokens: it is what a step of decoding costs most.
+fn power(exponent: f32) -> f32 {
+    const LEAST: f32 = -30.0;
+    // What is no number comes to 0, too.
+    if exponent.is_nan() || exponent <= LEAST {
+        return 0.0;
+    }
+    let twos = exponent * std::f32::consts::LOG2_E;
+    let whole = twos.floor();
+    let rest = (twos - whole) * std::f32::consts::LN_2;
+    // The series of e^x up to x^7: the rest is below 0.7.
+    let series = [1.0 / 5040.0, 1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0];
+    let fraction = series.iter().fold(0.0, |sum, factor| sum * rest + factor);
+    fraction * two_to(whole)
+}
+
+/// Two to a whole power between -44 and 0.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole and in range")]
+fn two_to(whole: f32) -> f32 {
+    f32::from_bits(((whole + 127.0) as u32) << 23)
 }
 
 /// No sequence of `length` tokens comes twice.
@@ -98,6 +124,19 @@ mod tests {
         assert!((sum - 1.0).abs() < 1e-6);
         assert!((scores[2] - scores[1] - 1.0).abs() < 1e-6);
         assert_eq!(next(vec![NEVER; 2], &[0], &settings()), [NEVER; 2]);
+    }
+
+    #[test]
+    fn powers_are_those_of_the_library() {
+        for step in 0..30_000_u16 {
+            let exponent = f32::from(step) / -1000.0;
+            let difference = (power(exponent) - exponent.exp()).abs();
+            assert!(difference <= 1e-5 * exponent.exp(), "{exponent}");
+        }
+        assert_eq!(power(0.0), 1.0);
+        for exponent in [-30.0, -1e9, NEVER, f32::NAN] {
+            assert_eq!(power(exponent), 0.0);
+        }
     }
 
     #[test]

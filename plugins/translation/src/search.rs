@@ -67,7 +67,9 @@ impl<'a> Search<'a> {
         let rows = self.open.iter().zip(logits);
         let mut rows: Vec<_> =
             rows.map(|(open, row)| scores::next(row, &open.tokens, self.settings)).collect();
-        self.forbid_early_ends(&mut rows);
+        if !self.wanted.is_empty() {
+            self.forbid_early_ends(&mut rows);
+        }
         let mut candidates = choice::best(&self.open, &rows, self.candidates());
         if !self.wanted.is_empty() {
             choice::add_wanted(&mut candidates, &self.open, &rows, &self.wanted);

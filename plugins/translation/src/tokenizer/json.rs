@@ -14,6 +14,9 @@ use crate::failure::{Failure, wrong_model};
 use crate::settings::parse;
 use crate::tensors::{long, short};
 
+/// Patterns that find spaces and nothing else.
+const SPACES: [&str; 4] = [" {2,}", " +", "\\s+", " "];
+
 #[derive(Deserialize)]
 struct File {
     #[serde(default)]
@@ -132,12 +135,20 @@ fn normals(value: &Value) -> Result<Vec<Normal>, Failure> {
             let map = if bytes.is_empty() { None } else { Some(CharsMap::read(&bytes)?) };
             Ok(map.into_iter().map(Normal::Map).collect())
         }
-        // SentencePiece's rule that spaces in a row are one, and the others that only touch spaces.
-        "Replace" | "Strip" | "Prepend" => Ok(vec![Normal::Spaces]),
+        // SentencePiece's rule that spaces in a row are one, and others that only touch spaces.
+        "Replace" if SPACES.contains(&pattern(value)) => Ok(vec![Normal::Spaces]),
+        "Strip" => Ok(vec![Normal::Spaces]),
         other => Err(wrong_model(format!(
             "the model's tokenizer.json normalises by {other:?}, which translators do not"
         ))),
     }
+}
+
+/// What a replacement looks for.
+fn pattern(value: &Value) -> &str {
+    let pattern = value.get("pattern");
+    let text = pattern.and_then(|pattern| pattern.get("Regex").or_else(|| pattern.get("String")));
+    text.and_then(Value::as_str).unwrap_or_default()
 }
 
 /// Whether words are marked by the sign for a space.

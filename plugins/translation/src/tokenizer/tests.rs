@@ -53,6 +53,9 @@ fn what_translators_do_not_have_is_refused() {
         format!("{{{model}}}"),
         format!(r#"{{"pre_tokenizer": {{"type": "ByteLevel"}}, {model}}}"#),
         format!(r#"{{{SPACES}, "normalizer": {{"type": "BertNormalizer"}}, {model}}}"#),
+        format!(
+            r#"{{{SPACES}, "normalizer": {{"type": "Replace", "pattern": {{"String": "a"}}, "content": "b"}}, {model}}}"#
+        ),
         format!(r#"{{{SPACES}, "model": {{"type": "WordPiece", "vocab": {{}}}}}}"#),
         format!(r#"{{{SPACES}, "model": {{"type": "Unigram", "unk_id": 7, "vocab": []}}}}"#),
         format!(r#"{{{SPACES}, "model": {{"type": "BPE", "vocab": {{}}, "merges": []}}}}"#),
