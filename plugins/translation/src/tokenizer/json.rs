@@ -14,8 +14,8 @@ use crate::failure::{Failure, wrong_model};
 use crate::settings::parse;
 use crate::tensors::{long, short};
 
-/// Patterns that find spaces and nothing else.
-const SPACES: [&str; 4] = [" {2,}", " +", "\\s+", " "];
+/// Patterns that find spaces, or the sign for them, and nothing else.
+const SPACES: [&str; 6] = [" {2,}", " +", "\\s+", " ", "\\A +| +\\z", "\\A\u{2581}"];
 
 #[derive(Deserialize)]
 struct File {

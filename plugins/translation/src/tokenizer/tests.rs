@@ -67,3 +67,21 @@ fn what_translators_do_not_have_is_refused() {
         assert!(matches!(read(&text), Err(Failure::NoModel(_))), "{text}");
     }
 }
+
+#[test]
+fn the_converters_of_transformers_say_what_sentencepiece_does_with_spaces() {
+    let old = r#"[{"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "}]"#;
+    let new = r#"[{"type": "Replace", "pattern": {"Regex": "\\A +| +\\z"}, "content": ""},
+        {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "},
+        {"type": "Replace", "pattern": {"String": " "}, "content": "▁"},
+        {"type": "Replace", "pattern": {"Regex": "\\A▁"}, "content": "▁▁"}]"#;
+    for steps in [old, new] {
+        let text = format!(
+            r#"{{"normalizer": {{"type": "Sequence", "normalizers": {steps}}},
+                "pre_tokenizer": {{"type": "Sequence", "pretokenizers": [{{"type": "WhitespaceSplit"}},
+                {{"type": "Metaspace", "replacement": "▁"}}]}}, "model": {{"type": "Unigram", "unk_id": 0,
+                "vocab": [["<unk>", 0.0], ["▁a", -1.0], ["▁b", -1.0]]}}}}"#
+        );
+        assert_eq!(read(&text).unwrap().encode("  a   b "), [1, 2]);
+    }
+}
