@@ -92,7 +92,7 @@ fn is_whole(before: Option<char>, words: &[char], after: Option<char>) -> bool {
 }
 
 /// Whether a character makes one word with its like: not in scripts that are written without spaces.
-fn joins(letter: char) -> bool {
+pub(crate) fn joins(letter: char) -> bool {
     let without_spaces = matches!(letter,
         '\u{0e00}'..='\u{0eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}'
         | '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}' | '\u{20000}'..='\u{3ffff}');

@@ -69,6 +69,10 @@ impl<'a> Search<'a> {
             rows.map(|(open, row)| scores::next(row, &open.tokens, self.settings)).collect();
         if !self.wanted.is_empty() {
             self.forbid_early_ends(&mut rows);
+            for (open, row) in self.open.iter().zip(&mut rows) {
+                let joining = self.wanted.joining(&open.tokens, &open.progress);
+                joining.iter().for_each(|token| scores::set(row, *token, f32::NEG_INFINITY));
+            }
         }
         let mut candidates = choice::best(&self.open, &rows, self.candidates());
         if !self.wanted.is_empty() {

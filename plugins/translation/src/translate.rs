@@ -1,5 +1,7 @@
 //! Texts in, translations out: bounds, languages, sentences, decoding, glossary.
 
+use std::rc::Rc;
+
 use crate::batch::{self, Sentence, Steps};
 use crate::cut;
 use crate::detect;
@@ -279,7 +281,12 @@ fn decode(
     }
     let again: Vec<_> =
         jobs.iter_mut().filter(|job| !missing(&job.terms, &job.said).is_empty()).collect();
-    let forced = again.into_iter().filter_map(|job| Some((wanted(translator, &job.terms)?, job)));
+    if again.is_empty() {
+        return Ok(());
+    }
+    let joining = joining(translator);
+    let forced =
+        again.into_iter().filter_map(|job| Some((wanted(translator, &job.terms, &joining)?, job)));
     let (wanted, mut forced): (Vec<_>, Vec<_>) = forced.unzip();
     let sentences: Vec<_> =
         wanted.into_iter().zip(&forced).map(|(wanted, job)| sentence(job, wanted)).collect();
@@ -307,8 +314,14 @@ fn missing<'a>(terms: &'a [(Term, usize)], said: &str) -> Vec<&'a Term> {
     terms.iter().filter(lacks).map(|(term, _)| term).collect()
 }
 
+/// Tokens that go on with the word before them.
+fn joining(translator: &Translator) -> Rc<[u32]> {
+    let goes_on = |text: &str| text.chars().next().is_some_and(glossary::joins);
+    translator.target().tokens().filter(|(text, _)| goes_on(text)).map(|(_, id)| id).collect()
+}
+
 /// What a translation has to hold; nothing where the vocabulary cannot spell it or it is too much.
-fn wanted(translator: &Translator, terms: &[(Term, usize)]) -> Option<Wanted> {
+fn wanted(translator: &Translator, terms: &[(Term, usize)], joining: &Rc<[u32]>) -> Option<Wanted> {
     let target = translator.target();
     let mut sequences = Vec::new();
     for (term, count) in terms {
@@ -317,7 +330,7 @@ fn wanted(translator: &Translator, terms: &[(Term, usize)]) -> Option<Wanted> {
             sequences.extend(std::iter::repeat_n(tokens, (*count).min(WANTED_MAX)));
         }
     }
-    let wanted = Wanted::new(sequences);
+    let wanted = Wanted::new(sequences, Rc::clone(joining));
     (!wanted.is_empty() && wanted.tokens() <= WANTED_MAX).then_some(wanted)
 }
 

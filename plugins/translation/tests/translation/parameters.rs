@@ -145,6 +145,38 @@ fn runs_are_as_large_as_there_is_room() {
 }
 
 #[test]
+fn a_glossary_holds_or_is_said_to_be_missed() {
+    let engine = StandIn::marian();
+    let term =
+        |source: &str, target: &str| Term { source: source.to_owned(), target: target.to_owned() };
+    let with = |terms: &[Term]| Options { glossary: terms.to_vec(), ..options() };
+    for target in ["mouse", "cat", "dog", "child", "bird"] {
+        let found = one(&engine, "A horse and a house.", &with(&[term("HORSE", target)]));
+        assert!(found.missed.is_empty() && !found.cut, "{found:?}");
+        assert!(found.text.split(' ').any(|word| word.trim_matches('.') == target), "{found:?}");
+    }
+    // What stands there already needs no second decoding.
+    let before = *engine.steps.borrow();
+    one(&engine, "A horse and a house.", &options());
+    let alone = *engine.steps.borrow() - before;
+    one(&engine, "A horse and a house.", &with(&[term("horse", "house"), term("house", "horse")]));
+    assert_eq!(*engine.steps.borrow() - before, 2 * alone);
+    // The vocabulary cannot spell one; the other is said as often as it has to be, or has no room.
+    let unknown = term("horse", "\u{4e2d}");
+    let found = one(&engine, "A horse and a house.", &with(std::slice::from_ref(&unknown)));
+    assert_eq!((found.missed, found.text.as_str()), (vec![unknown], "A horse and a house."));
+    let long = term("the", "letters and more letters");
+    let text = "the cat the dog the bird the mouse the child the house the clocks.";
+    let found = one(&engine, text, &with(std::slice::from_ref(&long)));
+    assert_eq!(
+        (found.missed.len(), found.text.matches("letters and more letters").count()),
+        (0, 7)
+    );
+    let short = Options { tokens_max: Some(6), ..with(std::slice::from_ref(&long)) };
+    assert_eq!(one(&engine, text, &short).missed, [long]);
+}
+
+#[test]
 fn a_model_is_told_languages_by_its_tokens() {
     let end = id("</s>");
     let config = format!(

@@ -131,6 +131,7 @@ impl Engine for StandIn {
             failure,
             spoilt,
             width,
+            end: id("</s>") as usize,
         }))
     }
 }
@@ -144,6 +145,8 @@ struct Copier {
     failure: Option<(usize, Failure)>,
     spoilt: Spoilt,
     width: u32,
+    /// What it says when nothing is left to copy.
+    end: usize,
 }
 
 impl Model for Copier {
@@ -201,7 +204,7 @@ impl Model for Copier {
 impl Copier {
     fn next(&self, source: &[f32], place: usize) -> Vec<f32> {
         let place = if self.spoilt == Spoilt::Endless { 0 } else { place };
-        let wanted = source.get(place).copied().unwrap_or(0.0) as usize;
+        let wanted = source.get(place).map_or(self.end, |id| *id as usize);
         let mut logits = vec![0.0; VOCABULARY];
         logits[wanted] = 12.0;
         if self.spoilt == Spoilt::Numbers {
