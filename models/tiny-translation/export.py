@@ -180,7 +180,7 @@ def feed(graph, layer, states):
 
 
 def settings(vocabulary, folder):
-    """config.json and generation_config.json, with what the loading code of such models reads."""
+    """What the loading code of such models reads: how it is built and decoded, and its languages."""
     end, pad = vocabulary.numbers["</s>"], vocabulary.numbers["<pad>"]
     tokens = {"decoder_start_token_id": pad, "eos_token_id": end, "forced_eos_token_id": end, "pad_token_id": pad}
     model = {
@@ -193,5 +193,7 @@ def settings(vocabulary, folder):
         "share_encoder_decoder_embeddings": True, "use_cache": True, **tokens,
     }
     generation = {"bad_words_ids": [[pad]], "max_length": POSITIONS_MAX // 2, "num_beams": 4, **tokens}
-    for name, content in (("config.json", model), ("generation_config.json", generation)):
+    languages = {"tokenizer_class": "MarianTokenizer", "source_lang": "en", "target_lang": "de"}
+    files = {"config.json": model, "generation_config.json": generation, "tokenizer_config.json": languages}
+    for name, content in files.items():
         (folder / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

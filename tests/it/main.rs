@@ -35,3 +35,4 @@ mod places;
 mod plugins;
 mod second_engine;
 mod support;
+mod translation;

@@ -1,0 +1,8 @@
+//! The beams and the tokenizer keep little on the stack; serde goes deep into nested JSON.
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    if std::env::var_os("CARGO_CFG_TARGET_FAMILY").is_some_and(|family| family == "wasm") {
+        println!("cargo::rustc-link-arg-cdylib=-zstack-size=1048576");
+    }
+}
