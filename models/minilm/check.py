@@ -1,19 +1,18 @@
 """Checks the ONNX file against the weights.
 
-The second opinion shares no line with convert.py: numpy in float64, one sentence at a time, one head at
-a time, without padding. ONNX Runtime gets the same sentences as one padded batch. Every token's vector
-may differ by DIFFERENCE_MAX, every sentence's cosine must reach COSINE_MIN, and sentences that mean the
-same must be closer than those that do not.
+The second opinion is second_opinion.py; ONNX Runtime gets the same sentences as one padded batch. Every
+token's vector may differ by DIFFERENCE_MAX, every sentence's cosine must reach COSINE_MIN, and sentences
+that mean the same must be closer than those that do not.
 """
 
 import json
-import math
 import re
 
 import numpy as np
 import onnxruntime
 
-from weights import HEADS, HIDDEN, LAYERS, NORM_EPSILON
+from second_opinion import Encoder
+from weights import HEADS, LAYERS, NORM_EPSILON
 
 DIFFERENCE_MAX = 1e-4
 COSINE_MIN = 0.9999
@@ -54,50 +53,6 @@ class Tokenizer:
             begin = end
 
 
-class Encoder:
-    """The model as its description reads, slowly."""
-
-    def __init__(self, weights):
-        self.weights = {name: value.astype(np.float64) for name, value in weights.items()}
-
-    def run(self, ids):
-        """One vector for each token of a sentence."""
-        table = "embeddings.{}_embeddings.weight".format
-        hidden = np.stack([
-            self.weights[table("word")][token]
-            + self.weights[table("position")][place]
-            + self.weights[table("token_type")][0]
-            for place, token in enumerate(ids)
-        ])
-        hidden = self.norm("embeddings.LayerNorm", hidden)
-        for number in range(LAYERS):
-            name = f"encoder.layer.{number}"
-            attended = self.linear(f"{name}.attention.output.dense", self.attention(f"{name}.attention.self", hidden))
-            hidden = self.norm(f"{name}.attention.output.LayerNorm", hidden + attended)
-            wide = self.linear(f"{name}.intermediate.dense", hidden)
-            wide = np.vectorize(lambda x: x * 0.5 * math.erfc(-x / math.sqrt(2)))(wide)
-            hidden = self.norm(f"{name}.output.LayerNorm", hidden + self.linear(f"{name}.output.dense", wide))
-        return hidden
-
-    def attention(self, name, hidden):
-        query, key, value = (self.linear(f"{name}.{part}", hidden) for part in ("query", "key", "value"))
-        width = HIDDEN // HEADS
-        heads = []
-        for head in range(HEADS):
-            columns = slice(head * width, (head + 1) * width)
-            scores = np.exp(query[:, columns] @ key[:, columns].T / math.sqrt(width))
-            heads.append(scores / scores.sum(axis=1, keepdims=True) @ value[:, columns])
-        return np.concatenate(heads, axis=1)
-
-    def linear(self, name, value):
-        return np.einsum("oi,ti->to", self.weights[f"{name}.weight"], value) + self.weights[f"{name}.bias"]
-
-    def norm(self, name, value):
-        centred = value - value.mean(axis=1, keepdims=True)
-        scaled = centred / np.sqrt(value.var(axis=1, keepdims=True) + NORM_EPSILON)
-        return scaled * self.weights[f"{name}.weight"] + self.weights[f"{name}.bias"]
-
-
 def batch(sentences):
     """The model's three inputs for sentences of differing lengths."""
     shape = (len(sentences), max(map(len, sentences)))
@@ -117,7 +72,7 @@ def pooled(tokens):
 def check(weights, tokenizer, model):
     """The largest difference and the smallest cosine; an error where they are not good enough."""
     sentences = [tokenizer.ids(text) for text in SENTENCES]
-    encoder = Encoder(weights)
+    encoder = Encoder(weights, LAYERS, HEADS, NORM_EPSILON)
     expected = [encoder.run(ids) for ids in sentences]
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     (rows,) = session.run(["last_hidden_state"], batch(sentences))

@@ -35,30 +35,13 @@ def padded(rows, padding):
     return ids, mask
 
 
-class Adam:
-    """Steps along the gradient, scaled by how much it varies."""
-
-    def __init__(self, weights):
-        self.weights = list(weights.values())
-        self.mean = [np.zeros_like(value.data) for value in self.weights]
-        self.square = [np.zeros_like(value.data) for value in self.weights]
-
-    def step(self, number, rate):
-        for value, mean, square in zip(self.weights, self.mean, self.square):
-            mean += 0.1 * (value.gradient - mean)
-            square += 0.02 * (value.gradient**2 - square)
-            corrected = np.sqrt(square / (1 - 0.98**number)) + 1e-8
-            value.data -= np.float32(rate) * (mean / (1 - 0.9**number)) / corrected
-            value.gradient = None
-
-
 def train(say):
     """The vocabulary and the weights."""
     known, _ = sentences()
     vocabulary = Vocabulary([text for pair in known for text in pair])
     random = np.random.default_rng(SEED)
     weights = marian.new_weights(len(vocabulary), random)
-    model, adam = marian.Marian(weights), Adam(weights)
+    model, adam = marian.Marian(weights), ag.Adam(weights)
     numbered = [(vocabulary.ids(english), vocabulary.ids(german)) for english, german in known]
     padding = vocabulary.numbers["<pad>"]
     for step in range(1, STEPS + 1):

@@ -1,7 +1,5 @@
 //! A component runs models through the real program: it holds none itself.
 
-use std::path::PathBuf;
-
 use serde_json::{Value, json};
 
 use crate::{
@@ -42,10 +40,17 @@ fn regions(home: &Home) -> Value {
     home.run_json(["call", "ocr.find_regions", "image=@blank.bmp"]).json()
 }
 
-/// Where `cargo xtask models` puts PP-OCR.
-fn ppocr() -> Option<PathBuf> {
-    let folder = repository().join("target/models/ppocr");
-    folder.join("models.toml").is_file().then_some(folder)
+/// Adds a package that `cargo xtask models` made; false, with the reason printed, where it is not
+/// there.
+fn added(home: &Home, package: &str) -> bool {
+    let folder = repository().join("target/models").join(package);
+    if !folder.join("models.toml").is_file() {
+        println!("skipped: no {package} here, run cargo xtask models");
+        return false;
+    }
+    let folder = folder.to_str().expect("UTF-8");
+    home.run(["model", "add", package, "--from", folder]).expect(0);
+    true
 }
 
 #[test]
@@ -70,13 +75,10 @@ fn a_missing_model_and_one_of_another_kind_are_told_by_the_plugin() {
 
 #[test]
 fn the_models_that_ran_stand_in_the_result_and_in_the_evidence() {
-    let Some(models) = ppocr() else {
-        println!("skipped: no PP-OCR here, run cargo xtask models");
-        return;
-    };
     let home = home();
-    let models = models.to_str().expect("UTF-8");
-    home.run(["model", "add", "ppocr", "--from", models]).expect(0);
+    if !added(&home, "ppocr") {
+        return;
+    }
     let call = regions(&home);
     assert_eq!(call["outcome"], "success", "{call}");
     assert_eq!(call["data"]["regions"], json!([]), "{call}");
@@ -90,4 +92,61 @@ fn the_models_that_ran_stand_in_the_result_and_in_the_evidence() {
     let written = &last["payload"]["models"][0];
     assert_eq!((&written["model"], &written["engine"]), (&used["model"], &used["engine"]));
     home.run(["audit", "verify"]).expect(0);
+}
+
+#[test]
+fn a_missing_model_of_text_is_told_by_the_plugin() {
+    let home = Home::new();
+    home.install(&guest("embedding"), &["--yes"]).expect(0);
+    home.install(&guest("rerank"), &["--yes"]).expect(0);
+    let vectors = ["call", "embedding.embed", r#"texts:=["a"]"#];
+    let scores = ["call", "rerank.rerank", "query=a", r#"passages:=["b"]"#];
+    for (call, model) in [(vectors.as_slice(), "minilm"), (&scores, "tiny-rerank")] {
+        let missing = home.run_json(call).json();
+        assert_eq!(missing["error"]["details"]["tag"], "no-model", "{missing}");
+        let said = missing["error"]["details"]["value"].as_str().expect("text");
+        assert!(said.contains(&format!("`meshhost model add {model} --from PATH`")), "{said}");
+    }
+}
+
+#[test]
+fn texts_become_vectors() {
+    let home = Home::new();
+    home.install(&guest("embedding"), &["--yes"]).expect(0);
+    if !added(&home, "minilm") {
+        return;
+    }
+    let texts = r#"texts:=["A cat sits on the mat.", "Rates rose.", "A kitten rests on a rug."]"#;
+    let call = home.run_json(["call", "embedding.embed", texts]).json();
+    assert_eq!(call["data"]["model"]["dimensions"], 384, "{call}");
+    let digest = &home.json(["model", "inspect", "minilm"])["digest"];
+    assert_eq!(&call["data"]["model"]["digest"], digest, "{call}");
+    let vectors: Vec<Vec<f64>> =
+        serde_json::from_value(call["data"]["vectors"].clone()).expect("vectors");
+    let cosine = |one: usize, other: usize| {
+        vectors[one].iter().zip(&vectors[other]).map(|(a, b)| a * b).sum::<f64>()
+    };
+    assert!((cosine(0, 0) - 1.0).abs() < 1e-5, "{}", cosine(0, 0));
+    assert!(cosine(0, 2) > cosine(0, 1) + 0.3, "{} {}", cosine(0, 2), cosine(0, 1));
+
+    let counted = home.run_json(["call", "embedding.count_tokens", r#"texts:=["", "Paris"]"#]);
+    assert_eq!(counted.json()["data"], json!([2, 3]));
+}
+
+#[test]
+fn the_passage_that_answers_stands_first() {
+    let home = Home::new();
+    home.install(&guest("rerank"), &["--yes"]).expect(0);
+    if !added(&home, "tiny-rerank") {
+        return;
+    }
+    let query = "query=Who sleeps in the garden?";
+    let passages =
+        r#"passages:=["The dog sings in the park.", "The old cat sleeps in the garden."]"#;
+    let call = home.run_json(["call", "rerank.rerank", query, passages]).json();
+    let ranked = call["data"]["ranked"].as_array().expect("a ranking");
+    let places: Vec<_> = ranked.iter().map(|one| one["passage"].clone()).collect();
+    assert_eq!(places, [1, 0], "{call}");
+    let score = |place: usize| ranked[place]["score"].as_f64().expect("a score");
+    assert!(score(0) > score(1), "{call}");
 }

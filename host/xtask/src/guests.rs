@@ -103,9 +103,10 @@ fn documentation(guest: &Guest) -> anyhow::Result<Option<String>> {
         return Ok(None);
     }
     let world = own.exists().then_some(WORLD);
-    // First what the others use: blobs, and the models of the node.
+    // First what the others use: blobs, the models of the node, and calls.
     let mut folders = tools::subfolders(&wit.join("blob"))?;
     folders.extend(tools::subfolders(&wit.join("inference"))?);
+    folders.extend(tools::subfolders(&wit.join("mesh"))?);
     let folders = folders.into_iter().chain(contract);
     let folders: Vec<_> = folders.chain(world.map(|_| own)).collect();
     let folders: Vec<_> = folders.iter().map(PathBuf::as_path).collect();

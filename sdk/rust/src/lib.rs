@@ -1,6 +1,6 @@
 //! What a plugin for meshhost is written with in Rust: [`plugin!`] turns WIT into Rust types and
-//! an `export!` macro, [`blob`] reads and makes large data, [`log`] writes log lines, [`path`]
-//! finds the caller's working folder.
+//! an `export!` macro, [`blob`] reads and makes large data, [`inference`] has the types of the node's
+//! models, [`log`] writes log lines, [`path`] finds the caller's working folder.
 //!
 //! ```ignore
 //! meshhost_sdk::plugin!({ path: "wit", world: "provider" });
@@ -22,6 +22,7 @@
 //! Deliberately absent: host types, macros that hide WIT, an asynchronous runtime.
 
 pub mod blob;
+pub mod inference;
 pub mod log;
 pub mod path;
 

@@ -4,13 +4,14 @@ use super::Guest;
 use crate::inputs::add;
 use crate::tools;
 
-/// What every component depends on: the contracts, the SDK, the versions of its workspace, and how
-/// we build.
-const SHARED: [&str; 9] = [
+/// What every component depends on, or may: the contracts, the SDK, the versions of its workspace,
+/// what several plugins share, and how we build.
+const SHARED: [&str; 10] = [
     "wit",
     "sdk/rust",
     "plugins/Cargo.toml",
     "plugins/Cargo.lock",
+    "plugins/tokens",
     "tests/guests/Cargo.toml",
     "tests/guests/Cargo.lock",
     "host/xtask/src/embed.rs",

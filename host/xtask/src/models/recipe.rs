@@ -63,7 +63,7 @@ pub(super) fn folder() -> PathBuf {
 /// The packages of Python that the scripts run with.
 pub(super) const REQUIREMENTS: &str = "requirements.txt";
 /// What the scripts share.
-const SHARED: [&str; 2] = [REQUIREMENTS, "graph.py"];
+const SHARED: [&str; 5] = [REQUIREMENTS, "autograd.py", "bert.py", "graph.py", "second_opinion.py"];
 
 /// Every package of the repository, by name.
 pub(super) fn all() -> anyhow::Result<Vec<Recipe>> {

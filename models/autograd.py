@@ -1,4 +1,5 @@
-"""Differentiation in reverse, as far as this model needs it. Arrays are float32."""
+"""Differentiation in reverse, and steps along it, as far as the models that are trained here need them. Arrays are
+float32."""
 
 import numpy as np
 
@@ -99,6 +100,39 @@ def swish(a):
     return Value(a.data * gate, (a,), lambda gradient: a.add_gradient(gradient * gate * (1 + a.data * (1 - gate))))
 
 
+def tanh(a):
+    bent = np.tanh(a.data)
+    return Value(bent, (a,), lambda gradient: a.add_gradient(gradient * (1 - bent**2)))
+
+
+def gelu(a):
+    """x times the share of a normal distribution below x."""
+    share = (1 + erf(a.data * np.float32(0.5**0.5))) / 2
+    density = np.exp(-(a.data**2) / 2) * np.float32((2 * np.pi) ** -0.5)
+    return Value(a.data * share, (a,), lambda gradient: a.add_gradient(gradient * (share + a.data * density)))
+
+
+def erf(x):
+    """The error function, to 2e-7: Abramowitz and Stegun, 7.1.26. numpy has none."""
+    factors = (1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592)
+    size = np.abs(x)
+    t = 1 / (1 + np.float32(0.3275911) * size)
+    total = np.zeros_like(x)
+    for factor in factors:
+        total = (total + np.float32(factor)) * t
+    return np.sign(x) * (1 - total * np.exp(-(size**2)))
+
+
+def first(a):
+    """The first of the second dimension: of a sentence's tokens."""
+    def backward(gradient):
+        whole = np.zeros_like(a.data)
+        whole[:, 0] = gradient
+        a.add_gradient(whole)
+
+    return Value(a.data[:, 0], (a,), backward)
+
+
 def norm(a, weight, bias, epsilon):
     """Layer normalisation over the last dimension."""
     centred = a.data - a.data.mean(axis=-1, keepdims=True)
@@ -130,3 +164,31 @@ def cross_entropy(logits, targets, counts):
         logits.add_gradient(shares * (gradient * counts / number)[..., np.newaxis])
 
     return Value(np.float32(-(picked * counts).sum() / number), (logits,), backward)
+
+
+def binary_cross_entropy(logits, targets):
+    """The mean of the surprise where `targets` says 1 for yes and 0 for no."""
+    surprise = np.logaddexp(np.float32(0), logits.data) - targets * logits.data
+
+    def backward(gradient):
+        shares = 1 / (1 + np.exp(-logits.data))
+        logits.add_gradient((gradient * (shares - targets) / np.float32(targets.size)).astype(np.float32))
+
+    return Value(np.float32(surprise.mean()), (logits,), backward)
+
+
+class Adam:
+    """Steps along the gradient, scaled by how much it varies."""
+
+    def __init__(self, weights):
+        self.weights = list(weights.values())
+        self.mean = [np.zeros_like(value.data) for value in self.weights]
+        self.square = [np.zeros_like(value.data) for value in self.weights]
+
+    def step(self, number, rate):
+        for value, mean, square in zip(self.weights, self.mean, self.square):
+            mean += 0.1 * (value.gradient - mean)
+            square += 0.02 * (value.gradient**2 - square)
+            corrected = np.sqrt(square / (1 - 0.98**number)) + 1e-8
+            value.data -= np.float32(rate) * (mean / (1 - 0.9**number)) / corrected
+            value.gradient = None

@@ -1,0 +1,142 @@
+//! The node's models: `meshhost:inference/sessions`, which runs them outside of the component.
+
+use meshhost_sdk::inference::sessions::{
+    self, ElementType, Elements, Error, ErrorCode, Session, Tensor,
+};
+
+use crate::Failure;
+use crate::engine::{
+    Description, Element, Engine, Input, Model, Output, Pooling, Task, TextUse, Value,
+};
+
+/// What every model of text is added with.
+const TOKENIZER: &str = "tokenizer.json";
+
+/// The node.
+#[derive(Debug, Clone, Copy)]
+pub struct Node;
+
+impl Engine for Node {
+    fn open(&self, name: &str) -> Result<Box<dyn Model>, Failure> {
+        let failed = |error| failure(name, error);
+        let session = Session::open(name).map_err(failed)?;
+        let described = session.describe().map_err(failed)?;
+        let name = name.to_owned();
+        Ok(Box::new(Open { name, session, description: description(described) }))
+    }
+}
+
+/// An open model.
+struct Open {
+    name: String,
+    session: Session,
+    description: Description,
+}
+
+impl Model for Open {
+    fn description(&self) -> &Description {
+        &self.description
+    }
+
+    fn tokenizer(&self) -> Result<Vec<u8>, Failure> {
+        self.session.file(TOKENIZER).map_err(|error| failure(&self.name, error))
+    }
+
+    fn run(&self, inputs: Vec<Input>, output: &str) -> Result<Output, Failure> {
+        let inputs: Result<Vec<_>, _> = inputs.into_iter().map(handed).collect();
+        let outputs = self.session.run(&inputs?, &[output.to_owned()]);
+        let outputs = outputs.map_err(|error| failure(&self.name, error))?;
+        outputs.into_iter().next().and_then(taken).ok_or_else(|| {
+            Failure::NoModel(format!(
+                "the model {:?} does not answer with 32-bit floats",
+                self.name
+            ))
+        })
+    }
+}
+
+/// Numbers as the node takes them.
+fn handed(input: Input) -> Result<Tensor, Failure> {
+    let (element_type, bytes) = match input.element {
+        Element::Int32 => {
+            (ElementType::Int32, input.numbers.iter().flat_map(|it| it.to_le_bytes()).collect())
+        }
+        _ => {
+            let wide = |number: &u32| i64::from(*number).to_le_bytes();
+            (ElementType::Int64, input.numbers.iter().flat_map(wide).collect())
+        }
+    };
+    let size = |length| {
+        u32::try_from(length).map_err(|_| Failure::TooLarge("the texts are too long".to_owned()))
+    };
+    let columns = input.numbers.len().checked_div(input.rows).unwrap_or_default();
+    Ok(Tensor {
+        name: input.name,
+        element_type,
+        shape: vec![size(input.rows)?, size(columns)?],
+        elements: Elements::Bytes(bytes),
+    })
+}
+
+/// Numbers as the node gave them; nothing when they are no floats of 32 bits.
+fn taken(tensor: Tensor) -> Option<Output> {
+    let Elements::Bytes(bytes) = tensor.elements else { return None };
+    let (values, rest) = bytes.as_chunks::<4>();
+    if tensor.element_type != ElementType::Float32 || !rest.is_empty() {
+        return None;
+    }
+    let shape: Option<_> =
+        tensor.shape.into_iter().map(|length| usize::try_from(length).ok()).collect();
+    Some(Output {
+        shape: shape?,
+        numbers: values.iter().copied().map(f32::from_le_bytes).collect(),
+    })
+}
+
+fn description(described: sessions::Description) -> Description {
+    let values = |infos: Vec<sessions::ValueInfo>| infos.into_iter().map(value).collect();
+    Description {
+        digest: described.digest,
+        inputs: values(described.inputs),
+        outputs: values(described.outputs),
+        text: described.text.map(text_use),
+    }
+}
+
+fn value(info: sessions::ValueInfo) -> Value {
+    let element = match info.element_type {
+        ElementType::Int32 => Element::Int32,
+        ElementType::Int64 => Element::Int64,
+        ElementType::Float32 => Element::Float32,
+        _ => Element::Other,
+    };
+    let size = |length: Option<u32>| length.and_then(|length| usize::try_from(length).ok());
+    Value { name: info.name, element, shape: info.shape.into_iter().map(size).collect() }
+}
+
+fn text_use(used: sessions::TextUse) -> TextUse {
+    TextUse {
+        task: match used.task {
+            sessions::TextTask::Embed => Task::Embed,
+            sessions::TextTask::Rerank => Task::Rerank,
+        },
+        pooling: match used.pooling {
+            sessions::Pooling::Mean => Pooling::Mean,
+            sessions::Pooling::First => Pooling::First,
+        },
+        normalise: used.normalise,
+        tokens_max: used.tokens_max,
+    }
+}
+
+fn failure(model: &str, error: Error) -> Failure {
+    let text = format!("the model {model:?}: {}", error.message);
+    match error.code {
+        ErrorCode::NotFound | ErrorCode::InvalidArgument => Failure::NoModel(text),
+        ErrorCode::TooLarge => Failure::TooLarge(text),
+        ErrorCode::Busy => Failure::Busy(text),
+        ErrorCode::Quota => Failure::Quota(text),
+        ErrorCode::Unavailable => Failure::Unavailable(text),
+        ErrorCode::Failed | ErrorCode::Cancelled => Failure::Fault(text),
+    }
+}
