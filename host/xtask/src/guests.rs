@@ -103,8 +103,9 @@ fn documentation(guest: &Guest) -> anyhow::Result<Option<String>> {
         return Ok(None);
     }
     let world = own.exists().then_some(WORLD);
-    // First what the others use: blobs, and the models of the node.
+    // First what the others use: blobs, the documents and the models of the node.
     let mut folders = tools::subfolders(&wit.join("blob"))?;
+    folders.extend(tools::subfolders(&wit.join("index"))?);
     folders.extend(tools::subfolders(&wit.join("inference"))?);
     let folders = folders.into_iter().chain(contract);
     let folders: Vec<_> = folders.chain(world.map(|_| own)).collect();
