@@ -193,6 +193,7 @@ fn ports() -> Ports {
     let nothing = Arc::new(Nothing);
     Ports {
         key_values: nothing.clone(),
+        index: nothing.clone(),
         invoker: nothing.clone(),
         model_names: nothing.clone(),
         inference: nothing,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use meshhost_core::{
     id::{CapabilityId, Digest, PluginName},
+    index::{Corpus, Document, Entry, Filter, Hit, IndexCaller, IndexError, SearchIndex, Settings},
     inference::{
         Description, Inference, InferenceCaller, InferenceError, InferenceErrorCode, RunReport,
         Tensor,
@@ -16,7 +17,7 @@ use meshhost_core::{
 };
 use serde_json::Value;
 
-/// No key-values, no blobs, no models and nobody to call.
+/// No key-values, no blobs, no documents, no models and nobody to call.
 #[derive(Debug)]
 pub(crate) struct Nothing;
 
@@ -105,6 +106,70 @@ impl KeyValueStore for Nothing {
         _: u64,
     ) -> Result<i64, PortError> {
         Err(PortError::Quota)
+    }
+}
+
+#[async_trait]
+impl SearchIndex for Nothing {
+    async fn open(&self, _: &IndexCaller, _: &str, _: &Settings) -> Result<Corpus, IndexError> {
+        Err(IndexError::fault())
+    }
+
+    async fn corpora(&self, _: &IndexCaller) -> Result<Vec<Corpus>, IndexError> {
+        Ok(Vec::new())
+    }
+
+    async fn remove(&self, _: &IndexCaller, _: &str) -> Result<bool, IndexError> {
+        Ok(false)
+    }
+
+    async fn upsert(&self, _: &IndexCaller, name: &str, _: Document) -> Result<(), IndexError> {
+        Err(IndexError::no_corpus(name))
+    }
+
+    async fn delete(&self, _: &IndexCaller, name: &str, _: Vec<String>) -> Result<u32, IndexError> {
+        Err(IndexError::no_corpus(name))
+    }
+
+    async fn documents(
+        &self,
+        _: &IndexCaller,
+        name: &str,
+        _: Option<&str>,
+        _: u32,
+    ) -> Result<Vec<Entry>, IndexError> {
+        Err(IndexError::no_corpus(name))
+    }
+
+    async fn get(
+        &self,
+        _: &IndexCaller,
+        name: &str,
+        _: Vec<String>,
+    ) -> Result<Vec<Option<Entry>>, IndexError> {
+        Err(IndexError::no_corpus(name))
+    }
+
+    async fn search_vector(
+        &self,
+        _: &IndexCaller,
+        name: &str,
+        _: Vec<f32>,
+        _: Filter,
+        _: u32,
+    ) -> Result<Vec<Hit>, IndexError> {
+        Err(IndexError::no_corpus(name))
+    }
+
+    async fn search_words(
+        &self,
+        _: &IndexCaller,
+        name: &str,
+        _: Vec<String>,
+        _: Filter,
+        _: u32,
+    ) -> Result<Vec<Hit>, IndexError> {
+        Err(IndexError::no_corpus(name))
     }
 }
 

@@ -18,6 +18,7 @@ mod git;
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #[path = "../../plugins/git/tests/agreement/support.rs"]
 mod git_repositories;
+mod index;
 mod inference;
 mod install;
 mod kill;

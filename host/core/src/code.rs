@@ -157,7 +157,7 @@ codes! {
     GrantInvalid = "MH0204" "grant-invalid" Usage "dev.meshhost.grant_invalid" false:
         "the permission is not written as one",
         "Permissions are written fs:ro=PATH, fs:git=PATH, fs:rw=PATH, net=https://HOST[:PORT][/PATH], \
-         env=NAME, clock, random, kv=SIZE, call=CAPABILITY, stdout=SIZE, log=SIZE.";
+         env=NAME, clock, random, kv=SIZE, index=SIZE, call=CAPABILITY, stdout=SIZE, log=SIZE.";
     GrantRefused = "MH0205" "grant-refused" Denied "dev.meshhost.grant_refused" false:
         "this grant cannot be given",
         "The folder holds or lies in the node's own data, the permission is above the node's ceiling, \
@@ -261,6 +261,8 @@ codes! {
         "the plugin's key-value store is full", "Grant more with kv=SIZE, or let it delete.";
     LimitBlob = "MH0514" "limit-blob" Limit "dev.meshhost.limit_blob" false:
         "the call or the node may not write more blob bytes", "Raise blob_bytes, or unpin blobs.";
+    LimitIndex = "MH0515" "limit-index" Limit "dev.meshhost.limit_index" false:
+        "the plugin's documents to search in are full", "Grant more with index=SIZE, or let it delete.";
     PluginFailure = "MH0601" "plugin-failure" PluginFailure "dev.meshhost.plugin_failure" false:
         "the plugin answered with an error of its own", "The error data is the plugin's.";
     Trap = "MH0602" "trap" Trap "dev.meshhost.trap" false:

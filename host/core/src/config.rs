@@ -7,6 +7,7 @@
 //! file_threads = 4
 //! blob_bytes = 17_179_869_184
 //! result_cache_bytes = 67_108_864
+//! index_memory_bytes = 1_073_741_824
 //!
 //! [limits]                                 # for plugins that wish nothing else
 //! deadline_ms = 30_000
@@ -15,6 +16,7 @@
 //! folders = "rw"                           # none, ro, git, rw, rw+exec
 //! network = true
 //! key_value_bytes = 67_108_864
+//! index_bytes = 4_294_967_296
 //!
 //! [ceiling.limits]
 //! deadline_ms = 120_000
@@ -73,6 +75,8 @@ pub struct NodeConfig {
     pub blob_bytes: u64,
     /// Bytes of kept results of idempotent calls. The store's result cache enforces it.
     pub result_cache_bytes: u64,
+    /// Bytes of vectors that are kept in memory to search in, over all plugins. The index enforces it.
+    pub index_memory_bytes: u64,
     /// Bounds of the child process that compiles components.
     pub compile: CompileLimits,
     /// The most that a plugin gets. [`crate::grant::effective`] enforces it.
@@ -127,6 +131,7 @@ impl NodeConfig {
         file_threads: 4,
         blob_bytes: 16 * 1024 * MIB,
         result_cache_bytes: 64 * MIB,
+        index_memory_bytes: 1024 * MIB,
         compile: CompileLimits {
             memory_bytes: 2 * 1024 * MIB,
             time_ms: 120_000,
@@ -177,6 +182,7 @@ struct RawConfig {
     file_threads: Option<Spanned<u64>>,
     blob_bytes: Option<Spanned<u64>>,
     result_cache_bytes: Option<Spanned<u64>>,
+    index_memory_bytes: Option<Spanned<u64>>,
     #[serde(default)]
     limits: RawLimits,
     #[serde(default)]
@@ -193,6 +199,7 @@ struct RawCeiling {
     folders: Option<RawFolders>,
     network: Option<bool>,
     key_value_bytes: Option<Spanned<u64>>,
+    index_bytes: Option<Spanned<u64>>,
     #[serde(default)]
     limits: RawLimits,
     #[serde(default)]
@@ -256,6 +263,13 @@ fn validate(source: &Source<'_>, raw: &RawConfig) -> Result<NodeConfig, Diagnost
             0,
             64 * 1024 * MIB,
             default.result_cache_bytes,
+        )?,
+        index_memory_bytes: read.number(
+            &raw.index_memory_bytes,
+            "index_memory_bytes",
+            0,
+            1024 * 1024 * MIB,
+            default.index_memory_bytes,
         )?,
         compile: read.compile(&raw.compile)?,
         ceiling,
@@ -331,6 +345,13 @@ impl Reader<'_> {
                 0,
                 1024 * 1024 * MIB,
                 default.key_value_bytes,
+            )?,
+            index_bytes: self.number(
+                &own.index_bytes,
+                "index_bytes",
+                0,
+                1024 * 1024 * MIB,
+                default.index_bytes,
             )?,
         })
     }

@@ -57,6 +57,8 @@ pub struct EffectiveGrants {
     pub random: bool,
     /// Bytes of the key-value store, when granted.
     pub key_value_bytes: Option<u64>,
+    /// Bytes of all corpora to search in, when granted.
+    pub index_bytes: Option<u64>,
     /// Capabilities that may be called.
     pub calls: Vec<CallRule>,
     /// Names of the models that it may run.
@@ -81,11 +83,16 @@ pub struct Ceiling {
     pub network: bool,
     /// Most bytes of one plugin's key-value store.
     pub key_value_bytes: u64,
+    /// Most bytes of one plugin's corpora together.
+    pub index_bytes: u64,
 }
 
 impl Ceiling {
     /// Most bytes of one plugin's key-value store when nothing else is configured.
     pub const KEY_VALUE_BYTES: u64 = 64 * crate::limits::MIB;
+
+    /// Most bytes of one plugin's corpora when nothing else is configured.
+    pub const INDEX_BYTES: u64 = 4 * 1024 * crate::limits::MIB;
 
     /// What holds when nothing is configured.
     pub const DEFAULT: Self = Self {
@@ -94,6 +101,7 @@ impl Ceiling {
         folders: Some(FolderMode::RwExec),
         network: true,
         key_value_bytes: Self::KEY_VALUE_BYTES,
+        index_bytes: Self::INDEX_BYTES,
     };
 }
 

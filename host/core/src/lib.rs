@@ -17,6 +17,7 @@ pub mod evidence;
 pub mod gates;
 pub mod grant;
 pub mod id;
+pub mod index;
 pub mod inference;
 pub mod invocation;
 pub mod json;

@@ -44,6 +44,8 @@ pub enum LimitKind {
     CallDepth,
     /// Bytes kept in the plugin's key-value store.
     KeyValueBytes,
+    /// Bytes kept in the plugin's corpora of documents.
+    IndexBytes,
     /// Bytes written into blobs.
     BlobBytes,
 }

@@ -11,6 +11,7 @@
 //! | `env=LANG`, `env=LANG=C` | an environment variable, from the node or with a value |
 //! | `clock`, `random` | the wall clock and monotonic clock; secure random numbers |
 //! | `kv=8MiB` | a key-value store of that size |
+//! | `index=256MiB` | documents to search in, of that size |
 //! | `call=filesystem.*`, `call=filesystem.read path=~/notes/**` | calling other capabilities |
 //! | `model=ppocr-det` | running a model that the operator has added under that name |
 //! | `stdout=64KiB`, `log=64KiB` | standard output of commands; log text |
@@ -121,6 +122,11 @@ pub enum Permission {
         /// Bytes of keys and values.
         bytes: u64,
     },
+    /// Corpora of documents to search in, of at most this many bytes together.
+    Index {
+        /// Bytes of texts, vectors, keys and attributes.
+        bytes: u64,
+    },
     /// Calling other capabilities.
     Call(CallRule),
     /// Running a model.
@@ -180,6 +186,7 @@ impl Permission {
             ) => name == other_name && (value.is_none() || value == other_value),
             (Self::Call(rule), Self::Call(other)) => rule.covers(other),
             (Self::KeyValue { bytes }, Self::KeyValue { bytes: other })
+            | (Self::Index { bytes }, Self::Index { bytes: other })
             | (Self::Stdout { bytes }, Self::Stdout { bytes: other })
             | (Self::Log { bytes }, Self::Log { bytes: other }) => bytes >= other,
             (Self::Model { name }, Self::Model { name: other }) => name == other,
@@ -296,6 +303,7 @@ impl fmt::Display for Permission {
             Self::Clock => formatter.write_str("clock"),
             Self::Random => formatter.write_str("random"),
             Self::KeyValue { bytes } => write!(formatter, "kv={}", format_size(*bytes)),
+            Self::Index { bytes } => write!(formatter, "index={}", format_size(*bytes)),
             Self::Call(rule) => write!(formatter, "call={rule}"),
             Self::Model { name } => write!(formatter, "model={name}"),
             Self::Stdout { bytes } => write!(formatter, "stdout={}", format_size(*bytes)),

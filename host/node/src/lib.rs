@@ -14,6 +14,7 @@ pub mod client;
 pub mod compiler;
 pub mod door;
 pub mod entrance;
+pub mod index;
 pub mod inference;
 pub mod install;
 pub mod lifecycle;

@@ -34,6 +34,7 @@ use crate::{
     compiler::Compiler,
     door::{Door, child::ChildEntrance},
     entrance::Entrance,
+    index::Index,
     inference,
     install::{Folders, Installer, READING_MAX, review},
     lifecycle::Lifecycle,
@@ -144,6 +145,7 @@ impl Node {
         });
         let ports = Ports {
             key_values: Arc::new(store.key_values.clone()),
+            index: Arc::new(Index::new(store.indexes.clone(), config.index_memory_bytes)),
             invoker: Arc::new(ChildEntrance::new(Arc::downgrade(&door))),
             model_names: Arc::clone(models.catalogue()) as _,
             inference: Arc::clone(&serving) as _,

@@ -20,6 +20,7 @@ use database::Database;
 use directory::DataDirectory;
 use error::StoreError;
 use heads::Heads;
+use index::Indexes;
 use key_values::KeyValues;
 use keys::{Keys, Purpose};
 use models::ModelRows;
@@ -33,6 +34,7 @@ pub mod database;
 pub mod directory;
 pub mod error;
 pub mod heads;
+pub mod index;
 mod journal;
 pub mod key_values;
 pub mod keys;
@@ -64,6 +66,8 @@ pub struct Store {
     pub blobs: Blobs,
     /// Key-value stores of plugins.
     pub key_values: KeyValues,
+    /// Documents of plugins to search in, in databases of their own.
+    pub indexes: Indexes,
     /// Installed plugins.
     pub plugins: Plugins,
     /// Records of models.
@@ -120,6 +124,7 @@ impl Store {
         Ok(Self {
             audit: Audit::new(evidence.clone(), Arc::clone(&heads), &keys, clock, entropy),
             key_values: KeyValues::new(database.clone()),
+            indexes: Indexes::new(directory.indexes(), config.durability),
             plugins: Plugins::new(database.clone()),
             models: ModelRows::new(database.clone()),
             directory,
@@ -145,6 +150,7 @@ impl Store {
         let _ = self.chores.await;
         self.heads.sign(&self.evidence).await?;
         self.evidence.settle().await?;
+        self.indexes.close().await;
         self.database.close().await?;
         self.evidence.safe(u64::MAX, true)
     }

@@ -11,6 +11,7 @@ mod clocks;
 mod config;
 mod filesystem;
 mod http;
+mod index;
 mod inference;
 mod invoke;
 mod keyvalue;
@@ -130,6 +131,7 @@ pub(crate) fn link_all(linker: &mut Linker<HostState>, kind: EngineKind) -> wasm
     config::link(linker)?;
     logging::link(linker)?;
     blob::link(linker)?;
+    index::link(linker)?;
     inference::link(linker)?;
     nn::link(linker)?;
     invoke::link(linker)

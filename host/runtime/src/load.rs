@@ -12,6 +12,7 @@ use meshhost_core::{
     capability::ExportPath,
     code::Code,
     id::Digest,
+    index::SearchIndex,
     inference::Inference,
     link::Link,
     ports::{Clock, Entropy, Invoker, KeyValueStore, ModelNames},
@@ -41,6 +42,8 @@ const MESSAGE_CHARS_MAX: usize = 500;
 pub struct Ports {
     /// Key-value stores.
     pub key_values: Arc<dyn KeyValueStore>,
+    /// Documents to search in.
+    pub index: Arc<dyn SearchIndex>,
     /// The door, for components that call others.
     pub invoker: Arc<dyn Invoker>,
     /// The names of the node's models.

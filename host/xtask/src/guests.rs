@@ -103,8 +103,9 @@ fn documentation(guest: &Guest) -> anyhow::Result<Option<String>> {
         return Ok(None);
     }
     let world = own.exists().then_some(WORLD);
-    // First what the others use: blobs, the models of the node, and calls.
+    // First what the others use: blobs, documents, the models of the node, and calls.
     let mut folders = tools::subfolders(&wit.join("blob"))?;
+    folders.extend(tools::subfolders(&wit.join("index"))?);
     folders.extend(tools::subfolders(&wit.join("inference"))?);
     folders.extend(tools::subfolders(&wit.join("mesh"))?);
     let folders = folders.into_iter().chain(contract);

@@ -31,12 +31,14 @@ concurrency = 8
 file_threads = 2
 blob_bytes = 1_048_576
 result_cache_bytes = 0
+index_memory_bytes = 7
 [limits]
 deadline_ms = 1_000
 [ceiling]
 folders = "ro"
 network = false
 key_value_bytes = 5
+index_bytes = 6
 [ceiling.limits]
 deadline_ms = 2_000
 [ceiling.risk]
@@ -52,6 +54,7 @@ component_bytes = 65_536
     assert_eq!(config.durability, Durability::Power);
     assert_eq!((config.concurrency, config.file_threads), (8, 2));
     assert_eq!((config.blob_bytes, config.result_cache_bytes), (1_048_576, 0));
+    assert_eq!((config.index_memory_bytes, config.ceiling.index_bytes), (7, 6));
     assert_eq!(config.ceiling.default_limits.deadline_ms, 1_000);
     assert_eq!(config.ceiling.limits.deadline_ms, 2_000);
     assert_eq!(config.ceiling.folders, Some(FolderMode::Ro));

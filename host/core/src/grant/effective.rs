@@ -126,6 +126,10 @@ fn reduced(permission: &Permission, ceiling: &Ceiling) -> Option<Permission> {
             let bytes = (*bytes).min(ceiling.key_value_bytes);
             (bytes > 0).then_some(Permission::KeyValue { bytes })
         }
+        Permission::Index { bytes } => {
+            let bytes = (*bytes).min(ceiling.index_bytes);
+            (bytes > 0).then_some(Permission::Index { bytes })
+        }
         Permission::Stdout { bytes } => {
             let bytes = (*bytes).min(ceiling.limits.output_bytes);
             (bytes > 0).then_some(Permission::Stdout { bytes })
@@ -261,6 +265,9 @@ fn add(
         Permission::Random => values.random = true,
         Permission::KeyValue { bytes } => {
             values.key_value_bytes = values.key_value_bytes.max(Some(*bytes));
+        }
+        Permission::Index { bytes } => {
+            values.index_bytes = values.index_bytes.max(Some(*bytes));
         }
         Permission::Call(rule) => values.calls.push(rule.clone()),
         Permission::Model { name } => {

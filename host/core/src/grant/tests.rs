@@ -136,14 +136,24 @@ fn the_ceiling_stands_above_all() {
         folders: Some(FolderMode::Ro),
         network: false,
         key_value_bytes: MIB,
+        index_bytes: 2 * MIB,
         limits: Limits { output_bytes: 100, log_bytes: 0, ..Limits::CEILING },
         ..Ceiling::DEFAULT
     };
-    let all =
-        grants(&["fs:rw=/a", "net=https://a.org", "kv=8MiB", "stdout=1KiB", "log=1", "clock"]);
+    let all = grants(&[
+        "fs:rw=/a",
+        "net=https://a.org",
+        "kv=8MiB",
+        "index=8MiB",
+        "stdout=1KiB",
+        "log=1",
+        "clock",
+    ]);
     let result = decide(None, &all, &ceiling);
-    assert_eq!(shown(&result.permissions), ["fs:ro=/a", "kv=1MiB", "stdout=100", "clock"]);
-    assert_eq!(result.refused.len(), 5, "{:?}", result.refused);
+    let left = ["fs:ro=/a", "kv=1MiB", "index=2MiB", "stdout=100", "clock"];
+    assert_eq!(shown(&result.permissions), left);
+    assert_eq!(result.grants.index_bytes, Some(2 * MIB));
+    assert_eq!(result.refused.len(), 6, "{:?}", result.refused);
     assert!(result.refused.iter().all(|one| one.reason == GrantRefusal::AboveCeiling));
     assert!(result.grants.network.is_empty() && result.grants.log_bytes == 0);
     let none = Ceiling { folders: None, ..ceiling };
@@ -337,7 +347,7 @@ proptest! {
     }
 }
 
-const TEXTS: [&str; 14] = [
+const TEXTS: [&str; 16] = [
     "fs:git",
     "fs:git=/a",
     "fs:ro=/a",
@@ -350,6 +360,8 @@ const TEXTS: [&str; 14] = [
     "clock",
     "kv=1MiB",
     "kv=2MiB",
+    "index=1MiB",
+    "index=2MiB",
     "call=git.*",
     "call=git.log path=/x/**",
 ];

@@ -27,6 +27,9 @@ impl Permission {
             Self::KeyValue { bytes } => {
                 format!("keep up to {} in a key-value store", words_of_size(*bytes))
             }
+            Self::Index { bytes } => {
+                format!("keep up to {} of documents to search in", words_of_size(*bytes))
+            }
             Self::Call(rule) => describe_call(rule),
             Self::Model { name } => format!("run the model {name}"),
             Self::Stdout { bytes } => {

@@ -17,7 +17,7 @@ use crate::{
 const SHOWN_CHARS_MAX: usize = 80;
 /// Longest name of a fixed argument in bytes.
 const ARGUMENT_NAME_BYTES_MAX: usize = 64;
-const KINDS: [&str; 13] = [
+const KINDS: [&str; 14] = [
     "fs:ro",
     "fs:git",
     "fs:rw",
@@ -28,6 +28,7 @@ const KINDS: [&str; 13] = [
     "clock",
     "random",
     "kv",
+    "index",
     "call",
     "model",
     "stdout",
@@ -66,7 +67,7 @@ impl FromStr for Permission {
             None => {
                 let known = nearest(kind, KINDS.into_iter().chain(["log"]));
                 let hint = known.map_or_else(
-                    || "permissions begin with fs:ro, fs:git, fs:rw, net, env, clock, random, kv, call, model, stdout or log".to_owned(),
+                    || "permissions begin with fs:ro, fs:git, fs:rw, net, env, clock, random, kv, index, call, model, stdout or log".to_owned(),
                     |known| format!("did you mean `{known}`?"),
                 );
                 Err(error("there is no such kind".to_owned(), Some(hint)))
@@ -87,6 +88,7 @@ fn parse_kind(kind: &str, value: Option<&str>) -> Option<Result<Permission, Prob
         "clock" => parse_plain(value, Permission::Clock),
         "random" => parse_plain(value, Permission::Random),
         "kv" => parse_bytes(value, "kv=8MiB").map(|bytes| Permission::KeyValue { bytes }),
+        "index" => parse_bytes(value, "index=256MiB").map(|bytes| Permission::Index { bytes }),
         "call" => parse_call(value),
         "model" => parse_model(value),
         "stdout" => parse_bytes(value, "stdout=64KiB").map(|bytes| Permission::Stdout { bytes }),

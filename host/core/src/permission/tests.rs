@@ -36,6 +36,7 @@ fn every_form_of_the_grammar_is_read_and_printed_in_its_canonical_form() {
         ("random", "random"),
         ("kv=8192KiB", "kv=8MiB"),
         ("kv=1000", "kv=1000"),
+        ("index=1024MiB", "index=1GiB"),
         ("call=filesystem.*", "call=filesystem.*"),
         ("call=*", "call=*"),
         (r"call=filesystem.read path=~/my\ notes/**", r"call=filesystem.read path=~/my\ notes/**"),
@@ -212,11 +213,22 @@ fn a_permission_covers_what_is_not_more() {
 }
 
 #[test]
+fn documents_to_search_in_have_a_size() {
+    for text in ["index", "index=", "index=0", "index=notes", "index=2000GiB"] {
+        assert!(text.parse::<Permission>().is_err(), "{text:?} must be refused");
+    }
+    let covers = |own, other| read(own).covers(&read(other));
+    assert!(covers("index=2GiB", "index=1GiB") && !covers("index=1GiB", "index=2GiB"));
+    assert!(!covers("index=1GiB", "kv=1") && !covers("kv=1GiB", "index=1"));
+}
+
+#[test]
 fn risk_follows_what_can_happen() {
     for (text, risk) in [
         ("fs:ro=/a", Risk::Low),
         ("env=LANG", Risk::Low),
         ("kv=1MiB", Risk::Low),
+        ("index=1GiB", Risk::Low),
         ("fs:git=/a", Risk::Medium),
         ("fs:rw=/a", Risk::Medium),
         ("net=https://example.org", Risk::Medium),
@@ -253,6 +265,7 @@ fn words_for_a_review_are_plain() {
         ("net=GET https://api.example.org/v1", "requests to https://api.example.org:443/v1 (GET)"),
         ("net=http://*.example.org:81", "requests to http://*.example.org:81 (all methods)"),
         ("kv=8MiB", "keep up to 8 MiB in a key-value store"),
+        ("index=1GiB", "keep up to 1 GiB of documents to search in"),
         ("log=1000", "write up to 1000 bytes of log text in a call"),
         ("call=git.*", "call every capability below git.*"),
         (

@@ -114,6 +114,7 @@ fn words(written: &str) -> &'static str {
         "clock" => "clock",
         "random" => "random numbers",
         "kv" => "store data",
+        "index" => "search documents",
         "call" => "call capabilities",
         "model" => "run a model",
         "stdout" => "print",

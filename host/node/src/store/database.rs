@@ -140,7 +140,7 @@ impl Database {
 }
 
 /// Values of statements must not reach the log of the program.
-fn without_log(options: SqliteConnectOptions) -> SqliteConnectOptions {
+pub(super) fn without_log(options: SqliteConnectOptions) -> SqliteConnectOptions {
     use sqlx::ConnectOptions as _;
     options.disable_statement_logging()
 }

@@ -12,6 +12,7 @@
 //! code/            compiled code
 //! blobs/           blobs by digest
 //! models/          files of models by digest
+//! index/           documents of plugins to search in, one SQLite database for each plugin
 //! runtimes/        libraries that run models, put there by the operator
 //! meshhost.toml    the operator's configuration
 //! grants/          what the operator allows, one file for each plugin
@@ -43,8 +44,8 @@ const LOCK_POLL: Duration = Duration::from_millis(50);
 /// Longest text that is read from the lock file.
 const HOLDER_BYTES_MAX: u64 = 64;
 
-const FOLDERS: [&str; 7] =
-    ["components", "code", "blobs", "grants", "journal", "models", "runtimes"];
+const FOLDERS: [&str; 8] =
+    ["components", "code", "blobs", "grants", "journal", "models", "index", "runtimes"];
 /// Files that are written once or in place. Not `heads`, which is replaced every second: the inode
 /// of the one before may be a guest's own file by then.
 const FILES: [&str; 5] = ["node.lock", "node.key", "evidence.key", "host_id", "meshhost.db"];
@@ -188,6 +189,12 @@ impl DataDirectory {
     #[must_use]
     pub fn models(&self) -> PathBuf {
         self.path.join("models")
+    }
+
+    /// The folder of documents to search in.
+    #[must_use]
+    pub fn indexes(&self) -> PathBuf {
+        self.path.join("index")
     }
 
     /// The folder of libraries that run models.

@@ -186,6 +186,7 @@ fn limit_refusal(limit: LimitKind) -> Refusal {
         LimitKind::Concurrency => Code::Busy,
         LimitKind::CallDepth => Code::LimitCallDepth,
         LimitKind::KeyValueBytes => Code::LimitKeyValue,
+        LimitKind::IndexBytes => Code::LimitIndex,
         LimitKind::BlobBytes => Code::LimitBlob,
     };
     Refusal::new(code, code.info().title)

@@ -27,6 +27,7 @@ use crate::{
     state::{Call, HostState, Shared},
 };
 
+mod documents;
 mod models;
 
 /// The time that the node's clock shows: not the call's start.
@@ -91,6 +92,7 @@ pub(crate) fn ports() -> Ports {
     let memory = Arc::new(Memory::default());
     Ports {
         key_values: memory.clone(),
+        index: Arc::new(documents::Documents::default()),
         invoker: memory.clone(),
         model_names: Arc::new(models::Doubling),
         inference: Arc::new(models::Doubling),

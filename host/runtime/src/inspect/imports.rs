@@ -42,6 +42,7 @@ const ENVIRONMENT: Need = Need::OneOf(&["env=NAME"]);
 const STDOUT: Need = Need::OneOf(&["stdout=SIZE"]);
 const LOG: Need = Need::OneOf(&["log=SIZE"]);
 const KEY_VALUE: Need = Need::OneOf(&["kv=SIZE"]);
+const INDEX: Need = Need::OneOf(&["index=SIZE"]);
 const MODEL: Need = Need::OneOf(&["model=NAME"]);
 const CALL: Need = Need::OneOf(&["call=CAPABILITY"]);
 
@@ -96,6 +97,7 @@ pub(super) const TABLE: &[(&str, &str, Served, Need)] = &[
     ("wasi:nn", "inference", Served::Exactly("0.2.0-rc-2024-10-28"), MODEL),
     ("wasi:nn", "tensor", Served::Exactly("0.2.0-rc-2024-10-28"), Need::Nothing),
     ("meshhost:blob", "types", Served::Release01, Need::Nothing),
+    ("meshhost:index", "store", Served::Release01, INDEX),
     ("meshhost:inference", "sessions", Served::Release01, MODEL),
     ("meshhost:inference", "text", Served::Release01, MODEL),
     ("meshhost:mesh", "invoke", Served::Release01, CALL),
