@@ -12,5 +12,6 @@ mod cutting;
 mod garden;
 mod hostile;
 mod incremental;
+mod patterns;
 mod questions;
 mod stand_in;
