@@ -150,7 +150,7 @@ impl Builder {
         }
     }
 
-    /// The block of the heading that was just said.
+    /// The block of the heading that was just said; what comes next belongs to it as well.
     pub fn heading_block(&mut self, range: Range<usize>) {
         let only_heading = self.only_heading;
         self.block(range);
@@ -170,7 +170,11 @@ impl Builder {
             return;
         }
         let section = self.document.sections.len().saturating_sub(1);
-        self.document.blocks.push(Block { range: start..end, section });
+        // A heading and what follows it are one block, so that no passage ends between them.
+        match self.document.blocks.last_mut() {
+            Some(last) if self.only_heading && last.section == section => last.range.end = end,
+            _ => self.document.blocks.push(Block { range: start..end, section }),
+        }
         self.only_heading = false;
     }
 
@@ -247,13 +251,16 @@ mod tests {
         ]);
         assert_eq!(paths(&document), [vec![], vec!["A"], vec!["A", "B"], vec!["A", "C"]]);
         let sections: Vec<_> = document.blocks.iter().map(|block| block.section).collect();
-        assert_eq!(sections, [0, 1, 1, 2, 2, 3, 3]);
+        assert_eq!(sections, [0, 1, 2, 3]);
     }
 
     #[test]
     fn a_heading_alone_goes_on_below_the_next_deeper_one() {
         let document = built(&[(Some(1), "A"), (Some(2), "B"), (None, "b"), (Some(2), "C")]);
         assert_eq!(paths(&document), [vec!["A", "B"], vec!["A", "C"]]);
+        let texts: Vec<_> =
+            document.blocks.iter().map(|block| &document.text[block.range.clone()]).collect();
+        assert_eq!(texts, ["A\nB\nb", "C"]);
         let document = built(&[(Some(2), "A"), (Some(2), "B"), (None, "b")]);
         assert_eq!(paths(&document), [vec!["A"], vec!["B"]]);
     }

@@ -133,13 +133,24 @@ impl Draft {
             let counted = unit.tokens.is_some();
             let tokens = unit.tokens.unwrap_or_else(&mut next);
             unit.tokens = Some(tokens);
-            if counted || unit.step == Step::Run || tokens <= self.room(unit.section, limits) {
+            if counted || self.fits(&unit, tokens, limits) {
                 self.units.push(unit);
             } else {
                 for smaller in self.smaller(&unit, limits) {
                     self.add(smaller, limits);
                 }
             }
+        }
+    }
+
+    /// Whether a piece stays as it is. One of a block that is cut anyway has at most half a passage, so
+    /// that passages are filled.
+    fn fits(&self, unit: &Unit, tokens: u32, limits: Limits) -> bool {
+        let room = self.room(unit.section, limits);
+        match unit.step {
+            Step::Block => tokens <= room,
+            Step::Sentence => tokens <= room / 2,
+            Step::Run => true,
         }
     }
 

@@ -98,11 +98,9 @@ mod tests {
             [
                 ("", "---\ntitle: x\n---"),
                 ("", "Intro."),
-                ("The first one", "# The *first* `one`"),
-                ("The first one", "Text\nmore."),
+                ("The first one", "# The *first* `one`\n\nText\nmore."),
                 ("The first one", "- a\n\n- b"),
-                ("The first one > Second", "Second\n------"),
-                ("The first one > Second", "```rust\n# no heading\n```"),
+                ("The first one > Second", "Second\n------\n\n```rust\n# no heading\n```"),
                 ("The first one > Second", "> ## quoted"),
                 ("The first one > Second", "[link]: /there"),
                 ("The first one > Second", "---"),

@@ -143,6 +143,18 @@ fn a_long_paragraph_says_again_what_it_said_last() {
 }
 
 #[test]
+fn no_passage_is_a_heading_alone() {
+    let word = "letters ";
+    for words in 1..120 {
+        for end in ["", ". "] {
+            let text = format!("# One\n\n## Two\n\n{}", format!("{word}{end}").repeat(words));
+            let (_, passages) = cut(Kind::Markdown, &text);
+            assert!(passages[0].range.len() > "# One\n\n## Two\n\n".len(), "{words} words");
+        }
+    }
+}
+
+#[test]
 fn a_word_without_an_end_is_cut_as_well() {
     let text = "x".repeat(100_000);
     let (document, passages) = cut(Kind::Text, &text);

@@ -120,7 +120,7 @@ fn an_ingest_that_was_ended_is_continued() {
 
     let mut ended = 0;
     loop {
-        world.embedder.calls.set(20);
+        world.embedder.calls.set(13);
         match ingest(&world.ports(), &wanted(&path(&folder))) {
             Ok(_) => break,
             Err(Error::Busy(text)) => assert!(text.contains("ingest again"), "{text}"),
