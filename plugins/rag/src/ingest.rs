@@ -118,17 +118,23 @@ impl<'a> Ingest<'a> {
         for problem in found.problems {
             self.problem(problem.path, problem.reason);
         }
-        for path in found.files {
-            if self.bytes > BYTES_MAX {
-                self.done.truncated = true;
-                break;
+        // PDFs come last: one that ends the call takes nothing of the others with it.
+        let (late, early): (Vec<_>, Vec<_>) =
+            found.files.into_iter().partition(|path| kind::of(path, &[]) == Kind::Pdf);
+        for paths in [early, late] {
+            for path in paths {
+                if self.bytes > BYTES_MAX {
+                    self.done.truncated = true;
+                    break;
+                }
+                self.file(path)?;
+                if self.group.is_full() {
+                    self.flush()?;
+                }
             }
-            self.file(path)?;
-            if self.group.is_full() {
-                self.flush()?;
-            }
+            self.flush()?;
         }
-        self.flush()
+        Ok(())
     }
 
     /// First of all: it is quick, and makes room.
@@ -188,7 +194,7 @@ impl<'a> Ingest<'a> {
     }
 
     fn read(
-        &self,
+        &mut self,
         path: &str,
         kind: Kind,
         digest: &str,
@@ -205,6 +211,9 @@ impl<'a> Ingest<'a> {
         }
         if kind != Kind::Pdf {
             return Ok(read::read(kind, bytes));
+        }
+        if self.known.contains_key(&poison::key(path)) {
+            self.flush()?;
         }
         let index = self.ports.index;
         let Some(note) = poison::begin(index, &self.corpus.name, path, digest)? else {

@@ -9,6 +9,8 @@ use flate2::read::ZlibDecoder;
 const STREAM_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Bytes of all streams of a file once inflated.
 const TOTAL_BYTES_MAX: u64 = 512 * 1024 * 1024;
+/// How often one stream may be deflated.
+const LAYERS_MAX: u32 = 4;
 /// Bytes before a stream in which its dictionary says what it is.
 const DICTIONARY_BYTES: usize = 512;
 
@@ -26,19 +28,42 @@ fn is_within(file: &[u8], stream_bytes_max: u64, total_bytes_max: u64) -> bool {
         let dictionary = file.get(at.max(found.saturating_sub(DICTIONARY_BYTES))..found);
         at = found + b"stream".len();
         let Some(data) = file.get(at..).and_then(after_line) else { continue };
-        if dictionary.is_some_and(is_picture) || !data.starts_with(b"\x78") && !is_zlib(data) {
+        if dictionary.is_some_and(is_picture) || !is_zlib(data) {
             continue;
         }
-        let mut inflating = ZlibDecoder::new(data).take(stream_bytes_max + 1);
-        // What is damaged is inflated until there, by the library as well.
-        let mut counted = Counted(0);
-        let _ = io::copy(&mut inflating, &mut counted);
-        total = total.saturating_add(counted.0);
-        if counted.0 > stream_bytes_max || total > total_bytes_max {
-            return false;
+        for layers in 1..=LAYERS_MAX {
+            let bytes = inflated(data, layers, stream_bytes_max + 1);
+            total = total.saturating_add(bytes.length);
+            if bytes.length > stream_bytes_max || total > total_bytes_max {
+                return false;
+            }
+            if !bytes.is_deflated {
+                break;
+            }
         }
     }
     true
+}
+
+/// What data is once inflated.
+struct Inflated {
+    length: u64,
+    /// It is deflated itself.
+    is_deflated: bool,
+}
+
+/// Data that is deflated so many times; at most `at_most` bytes are looked at. What is damaged counts
+/// until there, as it does for the library.
+fn inflated(data: &[u8], layers: u32, at_most: u64) -> Inflated {
+    let mut inflating: Box<dyn Read + '_> = Box::new(data);
+    for _ in 0..layers {
+        inflating = Box::new(ZlibDecoder::new(inflating));
+    }
+    let mut begins = Vec::new();
+    let _ = inflating.by_ref().take(2).read_to_end(&mut begins);
+    let mut counted = Counted(begins.len() as u64);
+    let _ = io::copy(&mut inflating.take(at_most), &mut counted);
+    Inflated { length: counted.0, is_deflated: is_zlib(&begins) }
 }
 
 struct Counted(u64);
@@ -108,6 +133,19 @@ mod tests {
         let picture = stream("/Subtype /Image", 1_000);
         assert!(is_within(&picture, 10, 10));
         assert!(!is_within(&[picture, stream("", 11)].concat(), 10, 10));
+    }
+
+    #[test]
+    fn what_is_deflated_twice_is_inflated_twice() {
+        let deflate = |bytes: &[u8]| {
+            let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
+            encoder.write_all(bytes).unwrap();
+            encoder.finish().unwrap()
+        };
+        let mut file = b"1 0 obj <<>>\nstream\n".to_vec();
+        file.extend(deflate(&deflate(&[b' '; 100_000])));
+        assert!(!is_within(&file, 99_999, 1_000_000));
+        assert!(is_within(&file, 100_000, 1_000_000));
     }
 
     #[test]
