@@ -13,6 +13,7 @@ pub const CONTRACTS: &[(&str, &str)] = &[
     ("filesystem", "files"),
     ("git", "repository"),
     ("ocr", "recognizer"),
+    ("rag", "retrieval"),
     ("rerank", "reranker"),
     ("translation", "translator"),
 ];

@@ -15,6 +15,8 @@ use crate::{embed, say, tools};
 
 /// The world that a component with WIT of its own implements.
 const WORLD: &str = "provider";
+/// The contracts that other contracts use.
+const USED: [&str; 5] = ["blob", "inference", "mesh", "embedding", "index"];
 
 /// One component to build.
 #[derive(Debug)]
@@ -103,11 +105,11 @@ fn documentation(guest: &Guest) -> anyhow::Result<Option<String>> {
         return Ok(None);
     }
     let world = own.exists().then_some(WORLD);
-    // First what the others use: blobs, documents, the models of the node, and calls.
-    let mut folders = tools::subfolders(&wit.join("blob"))?;
-    folders.extend(tools::subfolders(&wit.join("index"))?);
-    folders.extend(tools::subfolders(&wit.join("inference"))?);
-    folders.extend(tools::subfolders(&wit.join("mesh"))?);
+    // First what the others use, each after what it uses itself.
+    let mut folders = Vec::new();
+    for used in USED.iter().filter(|used| **used != guest.name) {
+        folders.extend(tools::subfolders(&wit.join(used))?);
+    }
     let folders = folders.into_iter().chain(contract);
     let folders: Vec<_> = folders.chain(world.map(|_| own)).collect();
     let folders: Vec<_> = folders.iter().map(PathBuf::as_path).collect();

@@ -1,0 +1,8 @@
+//! Fonts and objects of a PDF are read by functions that call themselves.
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    if std::env::var_os("CARGO_CFG_TARGET_FAMILY").is_some_and(|family| family == "wasm") {
+        println!("cargo::rustc-link-arg-cdylib=-zstack-size=1048576");
+    }
+}
