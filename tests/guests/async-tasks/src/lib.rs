@@ -9,7 +9,11 @@ mod bindings {
         clippy::restriction,
         reason = "generated code"
     )]
-    wit_bindgen::generate!({ path: "wit", world: "provider", generate_all });
+    wit_bindgen::generate!({
+        path: ["../../../wit/mesh/0.1.0", "wit"],
+        world: "fixture:tasks/provider",
+        generate_all,
+    });
 }
 
 use std::sync::atomic::{AtomicU32, Ordering};

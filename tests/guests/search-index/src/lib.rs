@@ -136,7 +136,9 @@ impl bindings::Guest for Search {
                 && of_version(&found, version, count);
             if !whole {
                 let (near, found) = (near.len(), found.len());
-                return Err(format!("{key} {version}: {count} passages, {near} near, {found} found"));
+                return Err(format!(
+                    "{key} {version}: {count} passages, {near} near, {found} found"
+                ));
             }
             seen.push(format!("{key} {version}"));
         }
