@@ -95,7 +95,9 @@ impl Workbench {
 
     /// Loads what was compiled.
     pub(crate) fn load(&self, runtime: &Runtime, digest: &Digest) -> anyhow::Result<Arc<Loaded>> {
-        runtime.load(digest, &self.cache)?.context("the code cache does not have the component")
+        runtime
+            .load(digest, &[], &self.cache)?
+            .context("the code cache does not have the component")
     }
 }
 
@@ -176,6 +178,7 @@ fn invocation(capability: &Capability, input: Value) -> anyhow::Result<Invocatio
         causation_id: None,
         capability: capability.id.clone(),
         version: None,
+        type_hash: None,
         plugin: None,
         subject: Subject { id: "local:bench".into(), kind: "user".into(), verified: true },
         entrance: EntranceKind::CommandLine,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use meshhost_core::{
-    id::{CapabilityId, Digest, PluginName},
+    id::{Digest, PluginName},
     index::{Corpus, Document, Entry, Filter, Hit, IndexCaller, IndexError, SearchIndex, Settings},
     inference::{
         Description, Inference, InferenceCaller, InferenceError, InferenceErrorCode, RunReport,
@@ -12,6 +12,7 @@ use meshhost_core::{
     },
     invocation::Invocation,
     limits::Usage,
+    link::Callee,
     outcome::{CallResult, Outcome, Refusal},
     ports::{BlobStore, BlobWriter, Invoker, KeyValueStore, ModelNames, PortError},
 };
@@ -27,14 +28,14 @@ impl Invoker for Nothing {
         &self,
         parent: Arc<Invocation>,
         _: PluginName,
-        capability: CapabilityId,
+        callee: Callee,
         _: Value,
         _: u64,
     ) -> CallResult {
         let refusal = Refusal::new(meshhost_core::code::Code::Busy, "nobody to call");
         CallResult {
             invocation_id: parent.invocation_id.clone(),
-            capability_id: capability,
+            capability_id: callee.capability,
             capability_version: None,
             plugin: None,
             correlation_id: parent.correlation_id.clone(),

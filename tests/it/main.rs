@@ -34,6 +34,7 @@ mod models;
 mod onnx;
 mod places;
 mod plugins;
+mod rag;
 mod second_engine;
 mod support;
 mod translation;

@@ -2,6 +2,7 @@
 //! data directory and leaves the home folder alone; interrupted, it goes on where it was.
 
 mod history;
+mod models;
 
 use std::{
     path::{Path, PathBuf},
@@ -12,6 +13,9 @@ use anyhow::{Context, bail};
 
 use crate::{guests, say, setup, tools};
 
+/// The components that it shows.
+const NEEDED: [&str; 8] =
+    ["embedding", "filesystem", "git", "ocr", "rag", "rerank", "translation", "wat-adder"];
 /// Commits of the repository that the demo makes.
 const COMMITS: u32 = 3_000;
 
@@ -19,9 +23,11 @@ const COMMITS: u32 = 3_000;
 const PLAN: &str = "\
 meshhost demo: what will happen
   1  set up what components are built with            up to 2 min, once
-  2  build two plugins and two fixtures               up to 4 min, once
-  3  build the host                                   up to 10 min, once
-  4  install plugins, call them, stop one, verify     20 s
+  2  fetch ONNX Runtime and models, make the others   up to 4 min, once
+  3  build the plugins and a fixture                  up to 8 min, once
+  4  build the host                                   up to 15 min, once
+  5  install plugins, call them, stop one, verify     20 s
+  6  read a page, ask documents, translate            1 min
 Everything that is installed goes into a temporary folder. Ctrl-C is safe at any
 time: the next run goes on.";
 
@@ -30,8 +36,8 @@ pub(crate) fn run(yes: bool) -> anyhow::Result<()> {
     say::line(PLAN);
     say::line("");
     setup::run(yes)?;
-    let needed = ["filesystem", "git", "wat-adder"].map(str::to_owned);
-    guests::run(&needed)?;
+    crate::models::run(&[], yes)?;
+    guests::run(&NEEDED.map(str::to_owned))?;
     say::timed("The host", || {
         let build = ["build", "--locked", "--package", "meshhost"];
         tools::run(tools::cargo().current_dir(tools::root()).args(build))
@@ -40,10 +46,13 @@ pub(crate) fn run(yes: bool) -> anyhow::Result<()> {
     let demo = Demo {
         program: tools::target_folder().join("debug/meshhost"),
         data: folder.path().join("data"),
+        runtime: models::runtime()?,
         many: folder.path().join("many"),
         root: tools::root().to_owned(),
     };
     demo.show()?;
+    demo.show_models()?;
+    demo.verify()?;
     say::line(NEXT);
     Ok(())
 }
@@ -59,6 +68,8 @@ That was the main job. Next:
 struct Demo {
     program: PathBuf,
     data: PathBuf,
+    /// The library of ONNX Runtime.
+    runtime: Option<PathBuf>,
     many: PathBuf,
     root: PathBuf,
 }
@@ -98,7 +109,10 @@ impl Demo {
         self.ok(&["plugin", "install", &adder])?;
         self.ends(&["call", "wat_adder.spin", "--timeout", "1s"], &[TIMEOUT])?;
         self.ok(&["call", "wat_adder.add", "a=20", "b=22"])?;
+        Ok(())
+    }
 
+    fn verify(&self) -> anyhow::Result<()> {
         chapter("What was done is on record, and the record holds.");
         self.ok(&["audit", "list", "--limit", "6"])?;
         self.ok(&["audit", "verify"])
@@ -114,6 +128,15 @@ impl Demo {
         self.ok(&["call", "git.blame", &path, &file])
     }
 
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(arguments).env("MESHHOST_DATA", &self.data).stdin(Stdio::null());
+        if let Some(library) = &self.runtime {
+            command.env("ORT_DYLIB_PATH", library);
+        }
+        command
+    }
+
     fn ok(&self, arguments: &[&str]) -> anyhow::Result<()> {
         self.ends(arguments, &[SUCCESS])
     }
@@ -121,13 +144,7 @@ impl Demo {
     /// Runs a command as a user would type it, and holds it to how it must end.
     fn ends(&self, arguments: &[&str], codes: &[i32]) -> anyhow::Result<()> {
         say::line(format!("\n$ meshhost {}", arguments.join(" ")));
-        let mut command = Command::new(&self.program);
-        let output = command
-            .args(arguments)
-            .env("MESHHOST_DATA", &self.data)
-            .stdin(Stdio::null())
-            .output()
-            .context("start meshhost")?;
+        let output = self.command(arguments).output().context("start meshhost")?;
         shortened(&output.stdout);
         shortened(&output.stderr);
         let code = output.status.code().unwrap_or(-1);

@@ -7,7 +7,6 @@ mod inputs;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use anyhow::{Context, bail};
 
@@ -65,25 +64,55 @@ fn build_all(guests: &[Guest]) -> anyhow::Result<()> {
     let folder = tools::guests_folder();
     fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
     let shared = inputs::shared()?;
-    for (number, guest) in guests.iter().enumerate() {
-        let step = format!("[{}/{}] {}", number + 1, guests.len(), guest.name);
-        let wasm = folder.join(format!("{}.wasm", guest.name));
-        let stamp = folder.join(format!(".{}.inputs", guest.name));
-        let inputs = inputs::of(guest, &shared)?;
-        if wasm.exists() && fs::read_to_string(&stamp).is_ok_and(|old| old == inputs) {
-            say::line(format!("{step}: unchanged"));
-            continue;
+    let mut changed = Vec::new();
+    for guest in guests {
+        let made = Made::of(guest, &folder, &shared)?;
+        if made.is_current() {
+            say::line(format!("{}: unchanged", guest.name));
+        } else {
+            changed.push((guest, made));
         }
-        say::line(format!("{step}: building ({:?})", guest.language));
-        let begun = Instant::now();
+    }
+    let all: Vec<_> = changed.iter().map(|(guest, _)| *guest).collect();
+    build::rust(&all)?;
+    for (number, (guest, made)) in changed.iter().enumerate() {
+        let step =
+            format!("[{}/{}] {} ({:?})", number + 1, changed.len(), guest.name, guest.language);
         let bytes = finished(guest).with_context(|| format!("build {}", guest.name))?;
-        fs::write(&wasm, &bytes).with_context(|| format!("write {}", wasm.display()))?;
-        fs::write(&stamp, &inputs).with_context(|| format!("write {}", stamp.display()))?;
-        let seconds = begun.elapsed().as_secs_f64();
-        say::line(format!("{step}: {} KiB in {seconds:.1} s", bytes.len() / 1024));
+        made.write(&bytes)?;
+        say::line(format!("{step}: {} KiB", bytes.len() / 1024));
     }
     say::line(format!("Components: {}", folder.display()));
     Ok(())
+}
+
+/// A finished component, and what it was made of.
+struct Made {
+    wasm: PathBuf,
+    stamp: PathBuf,
+    inputs: String,
+}
+
+impl Made {
+    fn of(guest: &Guest, folder: &Path, shared: &str) -> anyhow::Result<Self> {
+        Ok(Self {
+            wasm: folder.join(format!("{}.wasm", guest.name)),
+            stamp: folder.join(format!(".{}.inputs", guest.name)),
+            inputs: inputs::of(guest, shared)?,
+        })
+    }
+
+    fn is_current(&self) -> bool {
+        self.wasm.exists() && fs::read_to_string(&self.stamp).is_ok_and(|old| old == self.inputs)
+    }
+
+    fn write(&self, bytes: &[u8]) -> anyhow::Result<()> {
+        let put = |path: &Path, bytes: &[u8]| {
+            fs::write(path, bytes).with_context(|| format!("write {}", path.display()))
+        };
+        put(&self.wasm, bytes)?;
+        put(&self.stamp, self.inputs.as_bytes())
+    }
 }
 
 /// The component with manifest and documentation inside.

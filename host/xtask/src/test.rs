@@ -33,15 +33,19 @@ fn lints() -> anyhow::Result<()> {
 
 /// The plugins' own tests run natively: the same code, with the machine's files.
 fn plugins() -> anyhow::Result<()> {
-    cargo(&["test", "--locked", "--workspace", "--quiet"], "plugins")
+    tests("plugins")
 }
 
 fn host() -> anyhow::Result<()> {
+    tests(".")
+}
+
+fn tests(workspace: &str) -> anyhow::Result<()> {
     if tools::output("cargo", &["nextest", "--version"]).is_some() {
-        return cargo(&["nextest", "run", "--locked", "--workspace"], ".");
+        return cargo(&["nextest", "run", "--locked", "--workspace"], workspace);
     }
     say::line("cargo-nextest is not installed: the tests run with cargo's own runner, slower");
-    cargo(&["test", "--locked", "--workspace"], ".")
+    cargo(&["test", "--locked", "--workspace"], workspace)
 }
 
 /// Kills of a node in one soak.

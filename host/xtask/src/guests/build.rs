@@ -1,7 +1,7 @@
 //! From source to a bare component, by language.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, bail};
@@ -9,31 +9,47 @@ use anyhow::{Context, bail};
 use super::{Guest, Language};
 use crate::tools::{self, WASM_TARGET, WasmCompiler};
 
-/// Builds one component.
+/// Compiles all of these that are written in Rust, those of a workspace at once: most of the time
+/// goes into optimising each whole component, which takes one core.
+pub(super) fn rust(guests: &[&Guest]) -> anyhow::Result<()> {
+    for first_party in [true, false] {
+        let of_workspace =
+            |guest: &&&Guest| guest.language == Language::Rust && guest.first_party == first_party;
+        let guests: Vec<_> = guests.iter().filter(of_workspace).collect();
+        let Some(first) = guests.first() else { continue };
+        let Some(compiler) = WasmCompiler::find() else {
+            bail!("this machine has no Rust for {WASM_TARGET}: run `cargo xtask setup`");
+        };
+        let mut cargo = compiler.cargo_build();
+        cargo.current_dir(&first.folder).env("CARGO_TARGET_DIR", rust_target());
+        cargo.args(guests.iter().flat_map(|guest| ["--package".to_owned(), package(guest)]));
+        tools::run(&mut cargo)?;
+    }
+    Ok(())
+}
+
+/// All Rust guests share one target folder, so that what they have in common is built once.
+fn rust_target() -> PathBuf {
+    tools::target_folder().join("guests-build")
+}
+
+fn package(guest: &Guest) -> String {
+    if guest.first_party { format!("meshhost-{}", guest.name) } else { guest.name.clone() }
+}
+
+/// One component; one of Rust was compiled before ([`rust`]).
 pub(super) fn component(guest: &Guest) -> anyhow::Result<Vec<u8>> {
     match guest.language {
-        Language::Rust => rust(guest),
+        Language::Rust => {
+            let file = format!("{}.wasm", package(guest).replace('-', "_"));
+            read(&rust_target().join(WASM_TARGET).join("release").join(file))
+        }
         Language::Python => python(guest),
         Language::Text => {
             let text = guest.folder.join("component.wat");
             wat::parse_file(&text).with_context(|| format!("translate {}", text.display()))
         }
     }
-}
-
-/// All Rust guests share one target folder, so that what they have in common is built once.
-fn rust(guest: &Guest) -> anyhow::Result<Vec<u8>> {
-    let Some(compiler) = WasmCompiler::find() else {
-        bail!("this machine has no Rust for {WASM_TARGET}: run `cargo xtask setup`");
-    };
-    let package =
-        if guest.first_party { format!("meshhost-{}", guest.name) } else { guest.name.clone() };
-    let target = tools::target_folder().join("guests-build");
-    let mut cargo = compiler.cargo_build();
-    cargo.current_dir(&guest.folder).env("CARGO_TARGET_DIR", &target).args(["--package", &package]);
-    tools::run(&mut cargo)?;
-    let file = format!("{}.wasm", package.replace('-', "_"));
-    read(&target.join(WASM_TARGET).join("release").join(file))
 }
 
 fn python(guest: &Guest) -> anyhow::Result<Vec<u8>> {
