@@ -73,8 +73,8 @@ fn build_all(guests: &[Guest]) -> anyhow::Result<()> {
             changed.push((guest, made));
         }
     }
-    let all: Vec<_> = changed.iter().map(|(guest, _)| *guest).collect();
-    build::rust(&all)?;
+    let wanted: Vec<_> = changed.iter().map(|(guest, _)| *guest).collect();
+    build::rust(&wanted, &find()?)?;
     for (number, (guest, made)) in changed.iter().enumerate() {
         let step =
             format!("[{}/{}] {} ({:?})", number + 1, changed.len(), guest.name, guest.language);

@@ -9,13 +9,17 @@ use anyhow::{Context, bail};
 use super::{Guest, Language};
 use crate::tools::{self, WASM_TARGET, WasmCompiler};
 
-/// Compiles all of these that are written in Rust, those of a workspace at once: most of the time
-/// goes into optimising each whole component, which takes one core.
-pub(super) fn rust(guests: &[&Guest]) -> anyhow::Result<()> {
+/// Compiles the Rust guests of every workspace of which one is wanted. All of a workspace at once: most
+/// of the time goes into optimising each whole component, which takes one core; and what they share
+/// has the same features whoever is wanted, so that the bytes are the same too.
+pub(super) fn rust(wanted: &[&Guest], all: &[Guest]) -> anyhow::Result<()> {
     for first_party in [true, false] {
         let of_workspace =
-            |guest: &&&Guest| guest.language == Language::Rust && guest.first_party == first_party;
-        let guests: Vec<_> = guests.iter().filter(of_workspace).collect();
+            |guest: &Guest| guest.language == Language::Rust && guest.first_party == first_party;
+        if !wanted.iter().any(|guest| of_workspace(guest)) {
+            continue;
+        }
+        let guests: Vec<_> = all.iter().filter(|guest| of_workspace(guest)).collect();
         let Some(first) = guests.first() else { continue };
         let Some(compiler) = WasmCompiler::find() else {
             bail!("this machine has no Rust for {WASM_TARGET}: run `cargo xtask setup`");
