@@ -64,7 +64,10 @@ impl Demo {
         let docs = self.root.join("docs").display().to_string();
         self.ok(&["plugin", "install", "embedding", "--yes"])?;
         self.ok(&["plugin", "install", "rerank", "--yes"])?;
-        self.ok(&["plugin", "install", "rag", "--yes", "--grant", &format!("fs:ro={docs}")])?;
+        let folder = format!("fs:ro={docs}");
+        let grants =
+            ["--grant", &folder, "--grant", "call=embedding.*", "--grant", "call=rerank.*"];
+        self.ok(&[&["plugin", "install", "rag", "--yes"], &grants[..]].concat())?;
         let folder = format!("path={docs}");
         self.ok(&["call", "rag.ingest", "corpus=docs", &folder])?;
         let question = "question=How do I know that a model was not changed?";
