@@ -105,6 +105,7 @@ const DOCUMENTS: &[(&[&str], &str, i32)] = &[
     (&["model", "verify"], "meshhost.model-verification/1", 0),
     (&["runtime", "list"], "meshhost.runtimes/1", 0),
     (&["runtime", "use", "any"], "meshhost.done/1", 0),
+    (&["runtime", "install", "echo.wasm"], "meshhost.error/1", 2),
     (&["audit", "list"], "meshhost.events/1", 0),
     (&["audit", "show", "one"], "meshhost.events/1", 0),
     (&["audit", "replay", "work"], "meshhost.events/1", 0),

@@ -35,6 +35,7 @@ mod onnx;
 mod places;
 mod plugins;
 mod rag;
+mod runtimes;
 mod second_engine;
 mod support;
 mod translation;

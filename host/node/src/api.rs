@@ -20,8 +20,8 @@ use serde_json::Value;
 use crate::store::models::ModelRecord;
 
 pub use models::{
-    AddedModel, DamagedFile, ModelChange, ModelVerification, RunningModel, RunningModels,
-    RuntimeView, Runtimes,
+    AddedModel, DamagedFile, InstalledRuntime, ModelChange, ModelVerification, RunningModel,
+    RunningModels, RuntimeChange, RuntimeFile, RuntimeView, Runtimes,
 };
 pub use view::{AskView, CallReply, CapabilityView, DeniedView, PluginView, Review};
 
@@ -181,6 +181,11 @@ pub enum Request {
         /// Which.
         engines: InferenceEngines,
     },
+    /// Installs a library that runs models, from the node's next start on.
+    RuntimeInstall {
+        /// The library, or the folder that holds it; absolute.
+        from: PathBuf,
+    },
     /// Invocations, newest first.
     AuditList {
         /// At most this many.
@@ -305,6 +310,8 @@ pub enum Reply {
     ModelsRunning(RunningModels),
     /// The engines.
     Runtimes(Runtimes),
+    /// What the install of a library did.
+    RuntimeInstalled(Box<InstalledRuntime>),
     /// Events or summaries, as JSON objects with documented fields.
     Events(Vec<Value>),
     /// A document: a bundle, a head, a verification report, a status.

@@ -42,6 +42,7 @@ use crate::{
     node::ready::Readiness,
     registry::Registry,
     regular_file,
+    runtimes::RuntimeStore,
     store::{
         Store,
         directory::{Access, DataDirectory},
@@ -98,6 +99,8 @@ pub struct Node {
     door: Arc<Door>,
     installer: Installer,
     models: ModelStore,
+    /// Installs what runs models.
+    runtimes: RuntimeStore,
     /// Runs models, in a process that starts when one is needed.
     serving: Arc<Serving>,
     lifecycle: Lifecycle,
@@ -127,6 +130,7 @@ impl Node {
             entropy: entropy.clone(),
         };
         let (models, serving) = models(&store, &config, lifecycle.clone()).await?;
+        let runtimes = RuntimeStore::open(store.directory.runtimes(), lifecycle.clone()).await?;
         let registry = Arc::new(Registry::default());
         // The door stands before the runtime, which calls it for components that call others.
         let door = Arc::new_cyclic(|this| Door {
@@ -173,6 +177,7 @@ impl Node {
             door,
             installer,
             models,
+            runtimes,
             serving,
             lifecycle,
             clock,
@@ -269,7 +274,8 @@ impl Node {
             | Request::ModelVerify { .. }
             | Request::ModelsRunning
             | Request::Runtimes
-            | Request::RuntimeUse { .. }) => self.models(entrance, request).await,
+            | Request::RuntimeUse { .. }
+            | Request::RuntimeInstall { .. }) => self.models(entrance, request).await,
             request => self.audit(request).await,
         }
     }

@@ -141,6 +141,8 @@ event_types! {
     ModelUpdated = "dev.meshhost.model_updated";
     /// A model was removed.
     ModelRemoved = "dev.meshhost.model_removed";
+    /// A library that runs models was installed, or replaced another of the same version.
+    RuntimeInstalled = "dev.meshhost.runtime_installed";
     /// The node's configuration changed.
     ConfigurationChanged = "dev.meshhost.configuration_changed";
 }

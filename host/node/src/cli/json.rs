@@ -28,6 +28,7 @@ pub(crate) fn of(reply: &Reply, document: &str) -> Value {
         Reply::ModelsVerified(found) => object("meshhost.model-verification/1", found),
         Reply::ModelsRunning(running) => object("meshhost.models-running/1", running),
         Reply::Runtimes(found) => object("meshhost.runtimes/1", found),
+        Reply::RuntimeInstalled(installed) => object("meshhost.runtime-installed/1", installed),
         Reply::Events(events) => json!({"schema": "meshhost.events/1", "events": events}),
         Reply::Document(value) => object(document, value),
         Reply::Error(refusal) => super::print::refusal_json(refusal),

@@ -59,6 +59,7 @@ pub(crate) fn unexpected(reply: &Reply) -> Refusal {
         Reply::ModelsVerified(_) => "a check of models",
         Reply::ModelsRunning(_) => "loaded models",
         Reply::Runtimes(_) => "engines",
+        Reply::RuntimeInstalled(_) => "an installed library",
         Reply::Events(_) => "events",
         Reply::Document(_) => "a document",
         Reply::Error(_) => "an error",
