@@ -23,7 +23,9 @@ pub use models::{
     AddedModel, DamagedFile, InstalledRuntime, ModelChange, ModelVerification, RunningModel,
     RunningModels, RuntimeChange, RuntimeFile, RuntimeView, Runtimes,
 };
-pub use view::{AskView, CallReply, CapabilityView, DeniedView, PluginView, Review};
+pub use view::{
+    AskView, CallReply, CapabilityView, DataChange, DeniedView, PluginView, RemovedPlugin, Review,
+};
 
 /// Where a component comes from. The node reads it itself, once.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -92,6 +94,9 @@ pub enum Request {
     Remove {
         /// The plugin.
         name: PluginName,
+        /// Whether what it has stored is deleted as well, also when the plugin is gone already.
+        #[serde(default)]
+        data: bool,
     },
     /// All plugins.
     Plugins,
@@ -285,6 +290,8 @@ pub enum Reply {
     Review(Box<Review>),
     /// Installed, updated, granted, revoked: the plugin as it is now.
     Plugin(Box<PluginView>),
+    /// What the removal of a plugin did.
+    PluginRemoved(RemovedPlugin),
     /// All plugins.
     Plugins(Vec<PluginView>),
     /// All capabilities.

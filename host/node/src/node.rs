@@ -36,7 +36,7 @@ use crate::{
     entrance::Entrance,
     index::Index,
     inference,
-    install::{Folders, Installer, READING_MAX, review},
+    install::{Folders, Installer, READING_MAX, data::PluginData, review},
     lifecycle::Lifecycle,
     models::ModelStore,
     node::ready::Readiness,
@@ -147,9 +147,10 @@ impl Node {
             risk: config.risk,
             unfinished: TaskTracker::new(),
         });
+        let index = Arc::new(Index::new(store.indexes.clone(), config.index_memory_bytes));
         let ports = Ports {
             key_values: Arc::new(store.key_values.clone()),
-            index: Arc::new(Index::new(store.indexes.clone(), config.index_memory_bytes)),
+            index: Arc::clone(&index) as _,
             invoker: Arc::new(ChildEntrance::new(Arc::downgrade(&door))),
             model_names: Arc::clone(models.catalogue()) as _,
             inference: Arc::clone(&serving) as _,
@@ -165,7 +166,7 @@ impl Node {
             return Err(Refusal::new(Code::HostFault, "the door has a runtime already"));
         }
         let installer =
-            installer(&store, &config, Arc::clone(&registry), lifecycle.clone(), readiness)?;
+            installer(&store, &config, Arc::clone(&registry), lifecycle.clone(), readiness, index)?;
         // Calls see plugins only when everything that they need is there.
         installer.restore().await?;
         let configured_by = options.config.named().cloned();
@@ -251,7 +252,7 @@ impl Node {
             Request::Rollback { name } => installer.rollback(entrance, &name).await,
             Request::Enable { name } => installer.set_enabled(entrance, &name, true).await,
             Request::Disable { name } => installer.set_enabled(entrance, &name, false).await,
-            Request::Remove { name } => installer.remove(entrance, &name).await,
+            Request::Remove { name, data } => installer.remove(entrance, &name, data).await,
             Request::Grant { name, permissions, limits } => {
                 installer.add_grants(entrance, &name, &permissions, limits).await
             }
@@ -341,6 +342,7 @@ fn installer(
     registry: Arc<Registry>,
     lifecycle: Lifecycle,
     readiness: Arc<Readiness>,
+    index: Arc<Index>,
 ) -> Result<Installer, Refusal> {
     Ok(Installer {
         registry,
@@ -357,6 +359,7 @@ fn installer(
             grants: store.directory.grants(),
             overlays: store.directory.overlays(),
         },
+        data: PluginData { key_values: store.key_values.clone(), index },
         changing: tokio::sync::Mutex::new(()),
     })
 }

@@ -121,6 +121,8 @@ event_types! {
     PluginRolledBack = "dev.meshhost.plugin_rolled_back";
     /// A plugin was removed.
     PluginRemoved = "dev.meshhost.plugin_removed";
+    /// What a plugin had stored was deleted.
+    PluginDataRemoved = "dev.meshhost.plugin_data_removed";
     /// A plugin serves again.
     PluginEnabled = "dev.meshhost.plugin_enabled";
     /// A plugin serves no longer.

@@ -12,6 +12,7 @@ pub(crate) fn of(reply: &Reply, document: &str) -> Value {
         Reply::Done => json!({"schema": "meshhost.done/1"}),
         Reply::Review(review) => object("meshhost.review/1", review),
         Reply::Plugin(plugin) => object("meshhost.plugin/1", plugin),
+        Reply::PluginRemoved(removed) => object("meshhost.plugin-removed/1", removed),
         Reply::Plugins(plugins) => json!({"schema": "meshhost.plugins/1", "plugins": plugins}),
         Reply::Capabilities(capabilities) => {
             json!({"schema": "meshhost.capabilities/1", "capabilities": capabilities})

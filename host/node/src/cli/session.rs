@@ -49,6 +49,7 @@ pub(crate) fn unexpected(reply: &Reply) -> Refusal {
         Reply::Done => "nothing",
         Reply::Review(_) => "a review",
         Reply::Plugin(_) => "a plugin",
+        Reply::PluginRemoved(_) => "a removed plugin",
         Reply::Plugins(_) => "plugins",
         Reply::Capabilities(_) => "capabilities",
         Reply::Call(_) => "a call's result",
