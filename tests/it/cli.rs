@@ -105,6 +105,7 @@ const DOCUMENTS: &[(&[&str], &str, i32)] = &[
     (&["model", "verify"], "meshhost.model-verification/1", 0),
     (&["runtime", "list"], "meshhost.runtimes/1", 0),
     (&["runtime", "use", "any"], "meshhost.done/1", 0),
+    (&["runtime", "install", "echo.wasm"], "meshhost.error/1", 2),
     (&["audit", "list"], "meshhost.events/1", 0),
     (&["audit", "show", "one"], "meshhost.events/1", 0),
     (&["audit", "replay", "work"], "meshhost.events/1", 0),
@@ -116,7 +117,8 @@ const DOCUMENTS: &[(&[&str], &str, i32)] = &[
     (&["explain"], "meshhost.codes/1", 0),
     (&["explain", "MH0412"], "meshhost.explain/1", 0),
     (&["completions", "bash"], "meshhost.completions/1", 0),
-    (&["plugin", "remove", "echo"], "meshhost.done/1", 0),
+    (&["plugin", "remove", "echo"], "meshhost.plugin-removed/1", 0),
+    (&["plugin", "remove", "echo", "--with-data"], "meshhost.error/1", 11),
     (&["fly"], "meshhost.error/1", 2),
 ];
 

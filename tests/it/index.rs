@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 
 use crate::{
     bad_input::Numbers,
-    support::{Home, Ran, guest},
+    components::key_value_hoarder,
+    support::{Home, Ran, guest, wat},
 };
 
 /// Kills of a node that puts documents.
@@ -79,6 +80,71 @@ fn documents_are_found_by_vector_and_by_word_and_stay_the_plugins_own() {
     // Nor is it gone when the node has ended.
     assert_eq!(near(Value::Null, 1), json!(["sea/shark"]));
     home.run(["audit", "verify"]).expect(0);
+}
+
+#[test]
+fn a_removed_plugins_documents_and_key_values_stay_until_they_are_deleted() {
+    for serving in [false, true] {
+        let home = Home::new();
+        let node = serving.then(|| home.serve());
+        let put =
+            json!({"corpus": "notes", "key": "k", "text": "whales", "vector": [], "passages": 1});
+        for name in ["one", "two"] {
+            install(&home, name, &["index=1MiB"]);
+            data(&home, &format!("{name}.open"), &json!({"corpus": "notes"}));
+            data(&home, &format!("{name}.put"), &put);
+        }
+        home.install(&wat(&home, "hoarder", &key_value_hoarder()), &["--grant", "kv=8KiB"]);
+        call(&home, "hoarder.f", &json!({}));
+
+        let removed = home.run(["plugin", "remove", "one"]).expect(0).stdout;
+        assert!(
+            removed.contains("`meshhost plugin remove one --with-data` deletes it"),
+            "{removed}"
+        );
+        install(&home, "one", &["index=1MiB"]);
+        assert_eq!(data(&home, "one.corpora", &json!({})), json!(["notes"]));
+        home.run(["plugin", "remove", "one"]).expect(0);
+        home.run(["plugin", "remove", "one"])
+            .expect(Exit::NotFound as i32)
+            .says("`meshhost plugin remove one --with-data` deletes what it had stored");
+
+        let gone = home.json(["plugin", "remove", "one", "--with-data"]);
+        assert_eq!((&gone["installed"], &gone["data"]), (&json!(false), &json!("deleted")));
+        assert!(gone["index_bytes"].as_u64().is_some_and(|bytes| bytes > 0), "{gone}");
+        home.run(["plugin", "remove", "one", "--with-data"]).expect(Exit::NotFound as i32);
+        let gone = home.json(["plugin", "remove", "hoarder", "--with-data"]);
+        assert_eq!((&gone["installed"], &gone["data"]), (&json!(true), &json!("deleted")));
+        assert!(gone["key_value_bytes"].as_u64().is_some_and(|bytes| bytes > 0), "{gone}");
+
+        install(&home, "one", &["index=1MiB"]);
+        assert_eq!(data(&home, "one.corpora", &json!({})), json!([]));
+        assert_eq!(data(&home, "two.corpora", &json!({})), json!(["notes"]));
+        let removed = home.json(["plugin", "remove", "two", "--with-data"]);
+        assert_eq!(removed["data"], "deleted");
+        let left = std::fs::read_dir(home.data().join("index")).expect("a folder").flatten();
+        let names: Vec<_> = left.map(|file| file.file_name()).collect();
+        assert!(names.iter().all(|name| name.to_string_lossy().starts_with("one.db")), "{names:?}");
+        if let Some(node) = node {
+            node.stop_well();
+        }
+        assert_eq!(deletions(&home), ["one", "hoarder", "two"]);
+        home.run(["audit", "verify"]).expect(0);
+    }
+}
+
+/// The plugins whose data was deleted, as the record has it.
+fn deletions(home: &Home) -> Vec<String> {
+    let doctor = home.json(["doctor"]);
+    let checks = doctor["checks"].as_array().expect("checks");
+    let host = checks.iter().find(|check| check["name"] == "host id").expect("a host id");
+    let correlation = format!("host-lifecycle-{}", host["says"].as_str().expect("text"));
+    let events = home.json(["audit", "replay", &correlation]);
+    let events = events["events"].as_array().expect("events").iter();
+    events
+        .filter(|event| event["event_type"] == "dev.meshhost.plugin_data_removed")
+        .map(|event| event["payload"]["plugin"].as_str().expect("a name").to_owned())
+        .collect()
 }
 
 #[test]

@@ -24,6 +24,7 @@ mod install;
 mod kill;
 mod limits;
 mod linked;
+mod model_calls;
 mod models;
 #[expect(
     dead_code,
@@ -35,6 +36,7 @@ mod onnx;
 mod places;
 mod plugins;
 mod rag;
+mod runtimes;
 mod second_engine;
 mod support;
 mod translation;

@@ -170,6 +170,10 @@ codes! {
         "the model or its package is not right",
         "A package is a folder with `models.toml` and the files that it names: regular files in that very \
          folder, within the sizes of `[inference]` in the node's configuration. The message shows what is wrong.";
+    RuntimeInvalid = "MH0208" "runtime-invalid" Usage "dev.meshhost.runtime_invalid" false:
+        "the library that runs models cannot be installed",
+        "It is no library of ONNX Runtime for this machine, too old, or crashes when it is loaded; or its folder holds \
+         what is no regular file. The message shows what is wrong. Nothing was kept.";
     InputInvalid = "MH0301" "input-invalid" Usage "input_schema_validation_failed" false:
         "the input does not fit the capability",
         "`meshhost call CAPABILITY --help` shows the parameters with their types.";

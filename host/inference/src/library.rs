@@ -64,19 +64,43 @@ fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> {
 
 /// `1.31.1` as numbers, so that 1.9 comes before 1.31.
 fn version_of(name: &str) -> Option<Vec<u32>> {
-    name.split('.').map(|part| part.parse().ok()).collect()
+    let number = |part: &str| {
+        let is_plain = part.bytes().all(|byte| byte.is_ascii_digit());
+        part.parse().ok().filter(|_| is_plain)
+    };
+    name.split('.').map(number).collect()
+}
+
+/// Whether a file of this name is taken for the library, and not for a part of it or anything else.
+#[must_use]
+pub fn is_library(name: &str) -> bool {
+    let rest = name.strip_prefix("libonnxruntime").unwrap_or_default();
+    rest == ".so" || rest.starts_with(".so.") || rest == ".dylib" || is_versioned_dylib(rest)
+}
+
+/// `.1.31.1.dylib`
+fn is_versioned_dylib(rest: &str) -> bool {
+    let version = rest.strip_prefix('.').and_then(|rest| rest.strip_suffix(".dylib"));
+    version.is_some_and(|version| version_of(version).is_some())
+}
+
+/// The version that a library's own name says, else its folder's: `libonnxruntime.so.1.31.1`,
+/// `onnxruntime/1.31.1/`. Two numbers at least: `1` alone is the name of a link.
+#[must_use]
+pub fn named_version(library: &Path) -> Option<String> {
+    let name = library.file_name()?.to_str()?;
+    let folder = library.parent().and_then(Path::file_name).and_then(|name| name.to_str());
+    let of_dylib = || name.strip_prefix("libonnxruntime.")?.strip_suffix(".dylib");
+    let named = name.split_once(".so.").map(|(_, version)| version).or_else(of_dylib);
+    let is_version = |text: &&str| text.contains('.') && version_of(text).is_some();
+    [named, folder].into_iter().flatten().find(is_version).map(str::to_owned)
 }
 
 /// The library in a folder: by the shortest name, which is the link where there are several.
 fn library_in(folder: &Path) -> Option<PathBuf> {
-    let stem = LOADER_NAME.split('.').next()?;
     let mut found: Vec<PathBuf> = entries(folder)
         .filter(|path| path.is_file())
-        .filter(|path| {
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            name.strip_prefix(stem)
-                .is_some_and(|rest| rest.starts_with(".so") || rest.ends_with(".dylib"))
-        })
+        .filter(|path| path.file_name().and_then(|name| name.to_str()).is_some_and(is_library))
         .collect();
     found.sort_by_key(|path| (path.as_os_str().len(), path.clone()));
     found.into_iter().next()
@@ -126,7 +150,11 @@ pub fn probe_all(program: &Program, candidates: &[PathBuf]) -> Vec<Probed> {
     probed
 }
 
-fn probe(program: &Program, library: &Path) -> Result<String, ProbeError> {
+/// Opens one library in a child process, and gives its version. Blocks for as long as that takes.
+///
+/// # Errors
+/// Why it cannot be used.
+pub fn probe(program: &Program, library: &Path) -> Result<String, ProbeError> {
     // A name without a folder is for the loader to find.
     if library.components().count() > 1 && !library.is_file() {
         return Err(ProbeError::Missing);
@@ -205,6 +233,36 @@ pub(crate) fn probe_main(library: &OsString) -> ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_library_is_told_by_its_name_and_its_version_by_that_of_its_folder_as_well() {
+        let named = |path: &str| named_version(Path::new(path));
+        for (path, version) in [
+            ("/opt/libonnxruntime.so.1.31.1", Some("1.31.1")),
+            ("/opt/libonnxruntime.1.31.1.dylib", Some("1.31.1")),
+            ("/opt/onnxruntime/1.31.1/libonnxruntime.so", Some("1.31.1")),
+            ("/opt/1.9.0/libonnxruntime.so.1", Some("1.9.0")),
+            ("/opt/libonnxruntime.so.1", None),
+            ("/opt/libonnxruntime.so.1.+2", None),
+            ("/opt/libonnxruntime.so.1..2", None),
+            ("/opt/libonnxruntime.so", None),
+            ("libonnxruntime.so", None),
+        ] {
+            assert_eq!(named(path).as_deref(), version, "{path}");
+        }
+        for (name, is) in [
+            ("libonnxruntime.so", true),
+            ("libonnxruntime.so.1", true),
+            ("libonnxruntime.so.1.31.1", true),
+            ("libonnxruntime.1.31.1.dylib", true),
+            ("libonnxruntime_providers_cuda.so", false),
+            ("libonnxruntime.sox", false),
+            ("libonnxruntime", false),
+            ("onnxruntime.so", false),
+        ] {
+            assert_eq!(is_library(name), is, "{name}");
+        }
+    }
 
     #[test]
     fn libraries_are_looked_for_in_the_documented_order() {

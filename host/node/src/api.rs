@@ -20,10 +20,12 @@ use serde_json::Value;
 use crate::store::models::ModelRecord;
 
 pub use models::{
-    AddedModel, DamagedFile, ModelChange, ModelVerification, RunningModel, RunningModels,
-    RuntimeView, Runtimes,
+    AddedModel, DamagedFile, InstalledRuntime, ModelChange, ModelVerification, RunningModel,
+    RunningModels, RuntimeChange, RuntimeFile, RuntimeView, Runtimes,
 };
-pub use view::{AskView, CallReply, CapabilityView, DeniedView, PluginView, Review};
+pub use view::{
+    AskView, CallReply, CapabilityView, DataChange, DeniedView, PluginView, RemovedPlugin, Review,
+};
 
 /// Where a component comes from. The node reads it itself, once.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -92,6 +94,9 @@ pub enum Request {
     Remove {
         /// The plugin.
         name: PluginName,
+        /// Whether what it has stored is deleted as well, also when the plugin is gone already.
+        #[serde(default)]
+        data: bool,
     },
     /// All plugins.
     Plugins,
@@ -180,6 +185,11 @@ pub enum Request {
     RuntimeUse {
         /// Which.
         engines: InferenceEngines,
+    },
+    /// Installs a library that runs models, from the node's next start on.
+    RuntimeInstall {
+        /// The library, or the folder that holds it; absolute.
+        from: PathBuf,
     },
     /// Invocations, newest first.
     AuditList {
@@ -280,6 +290,8 @@ pub enum Reply {
     Review(Box<Review>),
     /// Installed, updated, granted, revoked: the plugin as it is now.
     Plugin(Box<PluginView>),
+    /// What the removal of a plugin did.
+    PluginRemoved(RemovedPlugin),
     /// All plugins.
     Plugins(Vec<PluginView>),
     /// All capabilities.
@@ -305,6 +317,8 @@ pub enum Reply {
     ModelsRunning(RunningModels),
     /// The engines.
     Runtimes(Runtimes),
+    /// What the install of a library did.
+    RuntimeInstalled(Box<InstalledRuntime>),
     /// Events or summaries, as JSON objects with documented fields.
     Events(Vec<Value>),
     /// A document: a bundle, a head, a verification report, a status.

@@ -19,9 +19,17 @@ pub(crate) mod vector;
 
 use std::sync::Arc;
 
-use meshhost_core::index::{Corpus, Document, IndexError, Settings, check_vector};
+use meshhost_core::{
+    code::Code,
+    id::PluginName,
+    index::{Corpus, Document, IndexError, Settings, check_vector},
+    outcome::Refusal,
+};
 
-use crate::store::index::{Indexes, PluginIndex, Prepared, PreparedPassage};
+use crate::store::{
+    error::StoreError,
+    index::{Indexes, PluginIndex, Prepared, PreparedPassage},
+};
 use compute::Compute;
 use memory::{Memory, Place};
 use rows::Rows;
@@ -48,6 +56,29 @@ impl Index {
     pub fn new(store: Indexes, memory_bytes: u64) -> Self {
         let (memory, compute) = (Memory::new(memory_bytes), Compute::default());
         Self { inner: Arc::new(Inner { store, memory, compute }) }
+    }
+
+    /// Bytes of the files of what a plugin has put here; 0 when it has nothing.
+    ///
+    /// # Errors
+    /// When they cannot be looked at.
+    pub fn stored_bytes(&self, plugin: &PluginName) -> Result<u64, StoreError> {
+        self.inner.store.bytes(plugin)
+    }
+
+    /// Deletes everything that a plugin has put here. What still works on it fails.
+    ///
+    /// # Errors
+    /// When files cannot be deleted; then some may be gone.
+    pub async fn remove_all(&self, plugin: &PluginName) -> Result<(), Refusal> {
+        let (inner, plugin) = (Arc::clone(&self.inner), plugin.clone());
+        // To its end, whether or not anybody waits: half of it would leave an index that only fails.
+        let removal = tokio::spawn(async move {
+            // A new database begins with the same numbers: nothing of this one may stay in memory.
+            inner.store.remove(&plugin, || inner.memory.forget_all(&plugin)).await
+        });
+        let lost = |_| Refusal::new(Code::HostFault, "the deletion of an index broke off");
+        removal.await.map_err(lost)?
     }
 }
 

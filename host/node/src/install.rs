@@ -9,9 +9,11 @@ pub mod assemble;
 pub(crate) mod candidate;
 mod change;
 mod consent;
+pub(crate) mod data;
 mod files;
 mod lifecycle;
 mod providers;
+mod remove;
 pub mod review;
 
 use std::{path::PathBuf, sync::Arc};
@@ -30,7 +32,7 @@ use tokio::sync::{Mutex, Semaphore};
 use crate::{
     api::{Consent, Reply, Source},
     entrance::Entrance,
-    install::{assemble::Assembled, candidate::Candidate},
+    install::{assemble::Assembled, candidate::Candidate, data::PluginData},
     lifecycle::Lifecycle,
     node::ready::Readiness,
     registry::{Plugin, Registry},
@@ -61,6 +63,8 @@ pub struct Installer {
     pub excluded: Arc<[Excluded]>,
     /// Where components, grants and overlays lie.
     pub folders: Folders,
+    /// What plugins have stored.
+    pub data: PluginData,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Held during each change.

@@ -36,12 +36,13 @@ use crate::{
     entrance::Entrance,
     index::Index,
     inference,
-    install::{Folders, Installer, READING_MAX, review},
+    install::{Folders, Installer, READING_MAX, data::PluginData, review},
     lifecycle::Lifecycle,
     models::ModelStore,
     node::ready::Readiness,
     registry::Registry,
     regular_file,
+    runtimes::RuntimeStore,
     store::{
         Store,
         directory::{Access, DataDirectory},
@@ -98,6 +99,8 @@ pub struct Node {
     door: Arc<Door>,
     installer: Installer,
     models: ModelStore,
+    /// Installs what runs models.
+    runtimes: RuntimeStore,
     /// Runs models, in a process that starts when one is needed.
     serving: Arc<Serving>,
     lifecycle: Lifecycle,
@@ -127,6 +130,7 @@ impl Node {
             entropy: entropy.clone(),
         };
         let (models, serving) = models(&store, &config, lifecycle.clone()).await?;
+        let runtimes = RuntimeStore::open(store.directory.runtimes(), lifecycle.clone()).await?;
         let registry = Arc::new(Registry::default());
         // The door stands before the runtime, which calls it for components that call others.
         let door = Arc::new_cyclic(|this| Door {
@@ -143,9 +147,10 @@ impl Node {
             risk: config.risk,
             unfinished: TaskTracker::new(),
         });
+        let index = Arc::new(Index::new(store.indexes.clone(), config.index_memory_bytes));
         let ports = Ports {
             key_values: Arc::new(store.key_values.clone()),
-            index: Arc::new(Index::new(store.indexes.clone(), config.index_memory_bytes)),
+            index: Arc::clone(&index) as _,
             invoker: Arc::new(ChildEntrance::new(Arc::downgrade(&door))),
             model_names: Arc::clone(models.catalogue()) as _,
             inference: Arc::clone(&serving) as _,
@@ -161,7 +166,7 @@ impl Node {
             return Err(Refusal::new(Code::HostFault, "the door has a runtime already"));
         }
         let installer =
-            installer(&store, &config, Arc::clone(&registry), lifecycle.clone(), readiness)?;
+            installer(&store, &config, Arc::clone(&registry), lifecycle.clone(), readiness, index)?;
         // Calls see plugins only when everything that they need is there.
         installer.restore().await?;
         let configured_by = options.config.named().cloned();
@@ -173,6 +178,7 @@ impl Node {
             door,
             installer,
             models,
+            runtimes,
             serving,
             lifecycle,
             clock,
@@ -246,7 +252,7 @@ impl Node {
             Request::Rollback { name } => installer.rollback(entrance, &name).await,
             Request::Enable { name } => installer.set_enabled(entrance, &name, true).await,
             Request::Disable { name } => installer.set_enabled(entrance, &name, false).await,
-            Request::Remove { name } => installer.remove(entrance, &name).await,
+            Request::Remove { name, data } => installer.remove(entrance, &name, data).await,
             Request::Grant { name, permissions, limits } => {
                 installer.add_grants(entrance, &name, &permissions, limits).await
             }
@@ -269,7 +275,8 @@ impl Node {
             | Request::ModelVerify { .. }
             | Request::ModelsRunning
             | Request::Runtimes
-            | Request::RuntimeUse { .. }) => self.models(entrance, request).await,
+            | Request::RuntimeUse { .. }
+            | Request::RuntimeInstall { .. }) => self.models(entrance, request).await,
             request => self.audit(request).await,
         }
     }
@@ -335,6 +342,7 @@ fn installer(
     registry: Arc<Registry>,
     lifecycle: Lifecycle,
     readiness: Arc<Readiness>,
+    index: Arc<Index>,
 ) -> Result<Installer, Refusal> {
     Ok(Installer {
         registry,
@@ -351,6 +359,7 @@ fn installer(
             grants: store.directory.grants(),
             overlays: store.directory.overlays(),
         },
+        data: PluginData { key_values: store.key_values.clone(), index },
         changing: tokio::sync::Mutex::new(()),
     })
 }

@@ -10,6 +10,7 @@ mod evidence;
 mod files;
 mod json;
 mod merkle;
+mod model;
 mod node;
 mod words;
 
@@ -34,6 +35,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("json", json::json),
     ("manifest", files::manifest),
     ("merkle", merkle::merkle),
+    ("model", model::model),
     ("patterns", words::patterns),
     ("permission", words::permission),
     ("profile", files::profile),

@@ -31,6 +31,6 @@ macro_rules! targets {
 }
 
 targets! {
-    bundle canonical configuration event frame grants inspect json manifest merkle patterns
-    permission profile
+    bundle canonical configuration event frame grants inspect json manifest merkle model
+    patterns permission profile
 }

@@ -121,6 +121,8 @@ event_types! {
     PluginRolledBack = "dev.meshhost.plugin_rolled_back";
     /// A plugin was removed.
     PluginRemoved = "dev.meshhost.plugin_removed";
+    /// What a plugin had stored was deleted.
+    PluginDataRemoved = "dev.meshhost.plugin_data_removed";
     /// A plugin serves again.
     PluginEnabled = "dev.meshhost.plugin_enabled";
     /// A plugin serves no longer.
@@ -141,6 +143,8 @@ event_types! {
     ModelUpdated = "dev.meshhost.model_updated";
     /// A model was removed.
     ModelRemoved = "dev.meshhost.model_removed";
+    /// A library that runs models was installed, or replaced another of the same version.
+    RuntimeInstalled = "dev.meshhost.runtime_installed";
     /// The node's configuration changed.
     ConfigurationChanged = "dev.meshhost.configuration_changed";
 }

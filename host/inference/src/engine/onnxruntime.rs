@@ -100,12 +100,7 @@ impl Engine for OnnxRuntime {
 /// the commit that it was built from alone, so that the file's name or folder says more where it
 /// holds a version: `libonnxruntime.so.1.31.1`, `onnxruntime/1.31.1/`.
 pub(crate) fn version(library: &Path) -> String {
-    let named = library.canonicalize().ok().and_then(|path| {
-        let name = path.file_name()?.to_str()?;
-        let folder = path.parent()?.file_name()?.to_str()?;
-        let named = name.split_once(".so.").map(|(_, version)| version);
-        [named, Some(folder)].into_iter().flatten().find(|text| is_version(text)).map(str::to_owned)
-    });
+    let named = library.canonicalize().ok().and_then(|path| crate::library::named_version(&path));
     named.unwrap_or_else(|| {
         let commit = ort::info().split("git-commit-id=").nth(1).unwrap_or_default();
         format!(
@@ -113,12 +108,6 @@ pub(crate) fn version(library: &Path) -> String {
             commit.chars().take_while(char::is_ascii_alphanumeric).collect::<String>()
         )
     })
-}
-
-/// Two numbers at least: `1` alone is the name of a link.
-fn is_version(text: &str) -> bool {
-    let number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    text.contains('.') && text.split('.').all(number)
 }
 
 /// What is registered for a provider, each so that it fails when it cannot be.

@@ -78,6 +78,14 @@ fn versions_and_counts_have_bounds() {
     assert!(scanned(model(&graph_of(1000))).is_ok());
     assert_eq!(scanned(model(&graph_of(NODES_MAX + 1))), Err(ScanError::TooLarge("nodes")));
 
+    let with_inputs = |count: usize| {
+        let weights = Writer::new().bytes(8, "w");
+        model(&graph(&[], &vec![Writer::new().bytes(1, "w"); count], &[]).bytes(5, weights))
+    };
+    assert!(scanned(with_inputs(1_000)).unwrap().inputs.is_empty());
+    let many = scanned(with_inputs(TENSORS_MAX + 1));
+    assert_eq!(many, Err(ScanError::TooLarge("inputs or outputs")));
+
     let deep = (0..DEPTH_MAX).fold(graph_of(1), |inner, _| {
         let attribute = Writer::new().bytes(6, inner);
         graph(&[node("If", "", &["x"], &["y"]).bytes(5, attribute)], &[], &[])

@@ -30,9 +30,13 @@ pub(super) fn declared(graph: &[u8]) -> Result<(Vec<Declared>, Vec<Declared>), S
             12 => outputs.push(value(field.bytes()?)?),
             _ => {}
         }
+        // Also those that are none in the end take memory.
+        if inputs.len() > super::TENSORS_MAX || outputs.len() > TENSORS_MAX {
+            return Err(ScanError::TooLarge("inputs or outputs"));
+        }
     }
     inputs.retain(|input| !known.contains(&input.name));
-    if inputs.len() > TENSORS_MAX || outputs.len() > TENSORS_MAX {
+    if inputs.len() > TENSORS_MAX {
         return Err(ScanError::TooLarge("inputs or outputs"));
     }
     Ok((inputs, outputs))

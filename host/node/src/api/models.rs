@@ -102,6 +102,50 @@ pub struct Runtimes {
     pub runtimes: Vec<RuntimeView>,
 }
 
+/// A library that runs models, as an install left it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstalledRuntime {
+    /// `onnx-runtime`.
+    pub engine: String,
+    /// Its version.
+    pub version: String,
+    /// Its file in the data directory.
+    pub library: String,
+    /// BLAKE3 of that file.
+    pub digest: Digest,
+    /// Bytes of that file.
+    pub bytes: u64,
+    /// What else was installed with it: its parts for devices and its terms of use.
+    pub files: Vec<RuntimeFile>,
+    /// What the install did.
+    pub change: RuntimeChange,
+    /// The digest of the library of the same version that it replaced.
+    pub replaced: Option<Digest>,
+}
+
+/// A file of an installed library.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuntimeFile {
+    /// Its name.
+    pub name: String,
+    /// BLAKE3 of it.
+    pub digest: Digest,
+    /// Its length in bytes.
+    pub bytes: u64,
+}
+
+/// What the install of a library did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RuntimeChange {
+    /// There was none of this version.
+    Installed,
+    /// There was another one of this version.
+    Replaced,
+    /// It was there already, with these very files.
+    Unchanged,
+}
+
 /// One engine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RuntimeView {

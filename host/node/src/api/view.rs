@@ -164,3 +164,30 @@ pub struct DeniedView {
     /// `meshhost plugin grant git fs:ro=…`, when a permission exists.
     pub command: Option<String>,
 }
+
+/// A plugin as its removal left it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemovedPlugin {
+    /// The plugin.
+    pub name: PluginName,
+    /// Whether it was installed; if not, what it had stored was all that was left of it.
+    pub installed: bool,
+    /// What became of what it had stored.
+    pub data: DataChange,
+    /// Bytes of its key-values, as its quota counted them.
+    pub key_value_bytes: u64,
+    /// Bytes of the files of its documents to search in.
+    pub index_bytes: u64,
+}
+
+/// What became of what a removed plugin had stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DataChange {
+    /// There was nothing.
+    None,
+    /// An install of the same name finds it.
+    Kept,
+    /// It is gone.
+    Deleted,
+}

@@ -12,6 +12,7 @@ pub(crate) fn of(reply: &Reply, document: &str) -> Value {
         Reply::Done => json!({"schema": "meshhost.done/1"}),
         Reply::Review(review) => object("meshhost.review/1", review),
         Reply::Plugin(plugin) => object("meshhost.plugin/1", plugin),
+        Reply::PluginRemoved(removed) => object("meshhost.plugin-removed/1", removed),
         Reply::Plugins(plugins) => json!({"schema": "meshhost.plugins/1", "plugins": plugins}),
         Reply::Capabilities(capabilities) => {
             json!({"schema": "meshhost.capabilities/1", "capabilities": capabilities})
@@ -28,6 +29,7 @@ pub(crate) fn of(reply: &Reply, document: &str) -> Value {
         Reply::ModelsVerified(found) => object("meshhost.model-verification/1", found),
         Reply::ModelsRunning(running) => object("meshhost.models-running/1", running),
         Reply::Runtimes(found) => object("meshhost.runtimes/1", found),
+        Reply::RuntimeInstalled(installed) => object("meshhost.runtime-installed/1", installed),
         Reply::Events(events) => json!({"schema": "meshhost.events/1", "events": events}),
         Reply::Document(value) => object(document, value),
         Reply::Error(refusal) => super::print::refusal_json(refusal),

@@ -15,9 +15,9 @@ use super::{
     review,
     session::{Session, unexpected},
     table::table,
-    text::{clean_line, count},
+    text::{bytes, clean_line, count, wrap},
 };
-use crate::api::{PluginView, Reply, Request, Review, Source};
+use crate::api::{DataChange, PluginView, RemovedPlugin, Reply, Request, Review, Source};
 
 /// Install, inspect, grant, update and remove plugins.
 #[derive(Debug, Subcommand)]
@@ -48,9 +48,7 @@ pub(crate) enum PluginCommand {
     /// Stop serving a plugin; its calls are skipped.
     #[command(after_help = "Example:\n  meshhost plugin disable git")]
     Disable(Named),
-    /// Remove a plugin with its grants and versions. Its evidence stays.
-    #[command(after_help = "Example:\n  meshhost plugin remove git")]
-    Remove(Named),
+    Remove(RemoveCommand),
     Prefer(PreferCommand),
 }
 
@@ -167,6 +165,26 @@ pub(crate) struct UpdateCommand {
     consent: ConsentOptions,
 }
 
+/// Remove a plugin with its grants and versions. Its evidence stays.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+What the plugin has stored (key-values, documents to search in) stays as well,
+and a plugin that is installed under the same name finds it again. --with-data
+deletes it, also when the plugin is removed already.
+
+Examples:
+  meshhost plugin remove git
+  meshhost plugin remove rag --with-data
+")]
+pub(crate) struct RemoveCommand {
+    /// The plugin.
+    #[arg(value_name = "PLUGIN")]
+    name: PluginName,
+    /// Delete what it has stored as well. There is no way back.
+    #[arg(long)]
+    with_data: bool,
+}
+
 /// Choose the plugin that provides a capability which several have.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  meshhost plugin prefer weather.current weather2")]
@@ -199,13 +217,15 @@ pub(crate) async fn run(command: PluginCommand, session: &mut Session) -> Result
         PluginCommand::Disable(Named { name }) => {
             change(session, Request::Disable { name }, "is disabled").await
         }
-        PluginCommand::Remove(Named { name }) => {
-            let text = format!("{name} is removed; its evidence stays\n");
-            change_without_view(session, Request::Remove { name }, text).await
+        PluginCommand::Remove(RemoveCommand { name, with_data: data }) => {
+            let reply = session.ask(Request::Remove { name, data }).await?;
+            let Reply::PluginRemoved(done) = &reply else { return Err(unexpected(&reply)) };
+            Ok(Output::success(removed(done), documents::of(&reply, "")))
         }
         PluginCommand::Prefer(PreferCommand { capability, name }) => {
             let text = format!("{capability} is now provided by {name}\n");
-            change_without_view(session, Request::Prefer { capability, name }, text).await
+            let reply = session.ask(Request::Prefer { capability, name }).await?;
+            Ok(Output::success(text, documents::of(&reply, "")))
         }
     }
 }
@@ -330,13 +350,28 @@ async fn change(session: &mut Session, request: Request, what: &str) -> Result<O
     changed(session.ask(request).await?, what)
 }
 
-async fn change_without_view(
-    session: &mut Session,
-    request: Request,
-    text: String,
-) -> Result<Output, Refusal> {
-    let reply = session.ask(request).await?;
-    Ok(Output::success(text, documents::of(&reply, "")))
+/// What a removal did, and how what it left is deleted.
+fn removed(done: &RemovedPlugin) -> String {
+    let name = &done.name;
+    let stored = format!(
+        "{} of key-values, {} of documents",
+        bytes(done.key_value_bytes),
+        bytes(done.index_bytes)
+    );
+    let first = if done.installed {
+        format!("{name} is removed; its evidence stays\n")
+    } else {
+        format!("{name} was removed before\n")
+    };
+    let data = match done.data {
+        DataChange::None => return first,
+        DataChange::Kept => format!(
+            "what it has stored stays for an install of the same name ({stored}); \
+             `meshhost plugin remove {name} --with-data` deletes it"
+        ),
+        DataChange::Deleted => format!("what it had stored is deleted ({stored})"),
+    };
+    format!("{first}{}\n", wrap("", &data))
 }
 
 /// The answer to a change: the plugin as it is now, or the review that asks for more consent.

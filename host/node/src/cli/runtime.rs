@@ -8,13 +8,18 @@ use super::{
     print::Output,
     session::{Session, unexpected},
     table::table,
-    text::{clean_line, wrap},
+    text::{bytes, clean_line, wrap},
 };
-use crate::api::{Reply, Request, RuntimeView, Runtimes};
+use crate::api::{InstalledRuntime, Reply, Request, RuntimeChange, RuntimeView, Runtimes};
 
-/// See and choose what runs models.
+/// See, install and choose what runs models.
 #[derive(Debug, Subcommand)]
-#[command(after_help = "Examples:\n  meshhost runtime list\n  meshhost runtime use embedded")]
+#[command(after_help = "\
+Examples:
+  meshhost runtime list
+  meshhost runtime install ./libonnxruntime.so.1.31.1
+  meshhost runtime use embedded
+")]
 pub(crate) enum RuntimeCommand {
     /// List the engines that can run models here, in the order in which they are tried.
     #[command(after_help = "\
@@ -25,7 +30,30 @@ Example:
   meshhost runtime list
 ")]
     List,
+    Install(InstallCommand),
     Use(UseCommand),
+}
+
+/// Install a library of ONNX Runtime that you have.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+PATH is a file libonnxruntime.so.VERSION, or a folder with one: its parts for
+devices (libonnxruntime_providers_*) and its terms of use come along. Of a
+Python wheel, which is a zip file, unpack it and name the folder
+onnxruntime/capi in it. Nothing is fetched.
+
+The library is opened in a process of its own first, and kept only when it can
+be used. One of the same version is replaced. A node that serves uses it from
+its next start on.
+
+Examples:
+  meshhost runtime install ./libonnxruntime.so.1.31.1
+  meshhost runtime install target/runtimes/onnxruntime/1.31.1
+")]
+pub(crate) struct InstallCommand {
+    /// The library, or the folder that holds it.
+    #[arg(value_name = "PATH")]
+    from: String,
 }
 
 /// Choose which engines may run models.
@@ -50,12 +78,41 @@ pub(crate) async fn run(command: RuntimeCommand, session: &mut Session) -> Resul
             let Reply::Runtimes(found) = &reply else { return Err(unexpected(&reply)) };
             Ok(Output::success(list(found), documents::of(&reply, "")))
         }
+        RuntimeCommand::Install(InstallCommand { from }) => {
+            let from = session.place.absolute(&from)?;
+            let reply = session.ask(Request::RuntimeInstall { from }).await?;
+            let Reply::RuntimeInstalled(done) = &reply else { return Err(unexpected(&reply)) };
+            Ok(Output::success(installed(done), documents::of(&reply, "")))
+        }
         RuntimeCommand::Use(UseCommand { engines }) => {
             let reply = session.ask(Request::RuntimeUse { engines }).await?;
             let text = format!("from its next start on the node uses: {}\n", engines.name());
             Ok(Output::success(text, documents::of(&reply, "")))
         }
     }
+}
+
+fn installed(done: &InstalledRuntime) -> String {
+    let what = match done.change {
+        RuntimeChange::Installed => "is installed",
+        RuntimeChange::Replaced => "is installed, in place of another file of this version",
+        RuntimeChange::Unchanged => "was here already, and is unchanged",
+    };
+    let line = |key: &str, words: &str| {
+        format!("{}\n", wrap(&format!("  {key:<8}  "), &clean_line(words)))
+    };
+    let beside: String = done.files.iter().map(|file| line("beside", &file.name)).collect();
+    let next = "`meshhost runtime list` shows what is used; a node that serves looks for libraries \
+                when it starts";
+    [
+        format!("ONNX Runtime {} {what}\n", clean_line(&done.version)),
+        line("library", &done.library),
+        line("size", &bytes(done.bytes)),
+        line("digest", &done.digest.to_string()),
+        beside,
+        format!("{}\n", wrap("", next)),
+    ]
+    .concat()
 }
 
 fn list(found: &Runtimes) -> String {

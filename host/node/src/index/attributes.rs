@@ -66,6 +66,8 @@ fn read_escaped(text: &[u8]) -> Option<String> {
                 b'f' => BETWEEN,
                 _ => return None,
             },
+            // One without its escape is not what was written.
+            MARK | BETWEEN => return None,
             _ => byte,
         });
     }
@@ -86,6 +88,12 @@ mod tests {
     fn attribute() -> impl Strategy<Value = Attribute> {
         let word = || "[a\u{1d}-\u{1f}def]{0,3}";
         (word(), word()).prop_map(|(name, value)| Attribute { name, value })
+    }
+
+    #[test]
+    fn a_mark_without_its_escape_is_nothing_that_was_written() {
+        assert_eq!(read(&[MARK, BETWEEN, BETWEEN, MARK]), None);
+        assert_eq!(read(&[MARK, BETWEEN, MARK]).map(|attributes| attributes.len()), Some(1));
     }
 
     proptest! {

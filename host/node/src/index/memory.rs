@@ -113,6 +113,14 @@ impl Memory {
     pub(super) fn forget(&self, place: &Place) {
         self.shelf().forget(place);
     }
+
+    /// Lets all corpora of a plugin go.
+    pub(super) fn forget_all(&self, plugin: &PluginName) {
+        let mut shelf = self.shelf();
+        let places: Vec<Place> =
+            shelf.held.keys().filter(|(owner, _)| owner == plugin).cloned().collect();
+        places.iter().for_each(|place| shelf.forget(place));
+    }
 }
 
 impl Shelf {

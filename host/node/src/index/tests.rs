@@ -48,6 +48,43 @@ fn found(hits: &[Hit]) -> Vec<(&str, u32)> {
 }
 
 #[tokio::test]
+async fn what_a_plugin_put_is_deleted_and_one_of_its_name_begins_anew() {
+    let home = tempfile::tempdir().unwrap();
+    let (index, a, b) = (index(home.path(), MIB), caller("a"), caller("b"));
+    let near = async |caller: &IndexCaller, vector: &[f32]| {
+        let (vector, filter) = (vector.to_vec(), Filter::default());
+        let hits = index.search_vector(caller, "notes", vector, filter, 9).await;
+        hits.unwrap().into_iter().map(|hit| hit.key).collect::<Vec<_>>()
+    };
+    let put = async |caller: &IndexCaller, key: &str, vector: &[f32]| {
+        let dimensions = u32::try_from(vector.len()).ok();
+        index.open(caller, "notes", &settings(dimensions)).await.unwrap();
+        let one = document(key, vec![passage("blue whales", Some(vector.to_vec()))]);
+        index.upsert(caller, "notes", one).await.unwrap();
+    };
+    let (old, new) = ([1.0, 0.0], [0.0, 0.0, 1.0]);
+    for caller in [&a, &b] {
+        put(caller, "old", &old).await;
+        assert_eq!(near(caller, &old).await, ["old"], "now it is in memory");
+    }
+    assert!(index.stored_bytes(&a.plugin).unwrap() > 0);
+    let kept = index.inner.store.of(&a.plugin).await.unwrap();
+    index.remove_all(&a.plugin).await.unwrap();
+    assert_eq!(index.stored_bytes(&a.plugin).unwrap(), 0);
+    assert!(kept.corpora().await.is_err(), "whoever still has it open finds nothing");
+    assert!(index.corpora(&a).await.unwrap().is_empty());
+    // Its first corpus has the number of the old one, and other vectors.
+    put(&a, "new", &new).await;
+    assert_eq!(
+        (near(&a, &new).await, near(&b, &old).await),
+        (vec!["new".into()], vec!["old".into()])
+    );
+    let absent = "c".parse().unwrap();
+    index.remove_all(&absent).await.unwrap();
+    assert_eq!(index.stored_bytes(&absent).unwrap(), 0);
+}
+
+#[tokio::test]
 async fn a_corpus_is_made_once_listed_and_dropped_with_all_it_holds() {
     let home = tempfile::tempdir().unwrap();
     let (index, a) = (index(home.path(), MIB), caller("a"));

@@ -1,11 +1,11 @@
-//! Changes to an installed plugin: grants, versions, serving, preference, removal.
+//! Changes to an installed plugin: grants, versions, serving, preference.
 
 use std::{collections::BTreeSet, sync::Arc};
 
 use meshhost_core::{
     code::Code,
     evidence::event::EventType,
-    grant::{EffectiveGrants, GrantFile},
+    grant::GrantFile,
     id::{CapabilityId, Digest, PluginName},
     limits::LimitsWanted,
     outcome::Refusal,
@@ -222,22 +222,6 @@ impl Installer {
         let event = if enabled { EventType::PluginEnabled } else { EventType::PluginDisabled };
         let facts = lifecycle::of_plugin(&assembled.plugin);
         Ok(self.shown(&*self.commit(entrance, event, facts, assembled).await?))
-    }
-
-    /// Removes a plugin with its grants. Evidence and compiled code stay.
-    ///
-    /// # Errors
-    /// When it is not installed.
-    pub async fn remove(&self, entrance: &Entrance, name: &PluginName) -> Result<Reply, Refusal> {
-        let _changing = self.changing.lock().await;
-        let before = self.installed(name)?;
-        self.record(entrance, EventType::PluginRemoved, lifecycle::of_plugin(&before)).await?;
-        self.plugins.remove(name).await.map_err(|error| error.refusal())?;
-        files::remove_grants(&self.folders.grants, name.as_str())?;
-        // Running calls lose what they were granted at their next host call.
-        before.live.replace(before.live.open_next(&EffectiveGrants::default()).0);
-        self.registry.replace(self.registry.snapshot().without(name));
-        Ok(Reply::Done)
     }
 
     /// Makes a plugin the one that is called when several have a capability.

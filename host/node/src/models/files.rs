@@ -3,21 +3,21 @@
 
 use std::{
     collections::BTreeSet,
-    fs::{self, File, OpenOptions},
-    io::{self, Read as _, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
+    fs::{self, File},
+    io::ErrorKind,
     path::{Path, PathBuf},
 };
 
 use meshhost_core::{code::Code, id::Digest, outcome::Refusal};
 
 use crate::{
-    regular_file::{self, Links},
-    store::{directory::no_follow, error::StoreError},
+    copy::{self, Copying},
+    regular_file::Links,
+    store::error::StoreError,
 };
 
-/// Bytes moved in one piece.
-const PIECE_BYTES: usize = 256 * 1024;
+const COPYING: Copying =
+    Copying { invalid: Code::ModelInvalid, operation: "keep the files of a model" };
 /// The name of a file whose digest is not known yet. One change happens at a time.
 const TEMPORARY: &str = ".new";
 
@@ -37,53 +37,18 @@ pub(super) fn copy_in(
     links: Links,
     bytes_max: u64,
 ) -> Result<(Digest, u64), Refusal> {
-    let unreadable = |error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound => {
-            Refusal::new(Code::NotFound, format!("there is no file {}", source.display()))
-        }
-        _ => {
-            let message = format!("{} cannot be read: {error}", source.display());
-            Refusal::new(Code::ModelInvalid, message)
-        }
-    };
-    let mut source_file = regular_file::open(source, links).map_err(unreadable)?;
     let temporary = folder.join(TEMPORARY);
-    let unwritable = |error| StoreError::io("keep the files of a model")(error).refusal();
-    let mut target = create(&temporary).map_err(unwritable)?;
-    let mut hasher = blake3::Hasher::new();
-    let mut piece = vec![0; PIECE_BYTES];
-    let mut length: u64 = 0;
-    loop {
-        let count = source_file.read(&mut piece).map_err(unreadable)?;
-        let Some(bytes) = piece.get(..count).filter(|bytes| !bytes.is_empty()) else { break };
-        length += bytes.len() as u64;
-        if length > bytes_max {
-            let message = format!(
-                "{} is larger than {bytes_max} bytes, the most it may have",
-                source.display()
-            );
-            return Err(Refusal::new(Code::ModelInvalid, message));
-        }
-        hasher.update(bytes);
-        target.write_all(bytes).map_err(unwritable)?;
-    }
-    let digest = Digest::from_bytes(*hasher.finalize().as_bytes());
-    target.sync_all().map_err(unwritable)?;
+    let (digest, length) = COPYING.copy(source, links, &temporary, bytes_max)?;
     // Also where there is such a file: the one there may have been damaged.
-    fs::rename(&temporary, path(folder, &digest)).map_err(unwritable)?;
+    let renamed = fs::rename(&temporary, path(folder, &digest));
+    renamed.map_err(|error| StoreError::io(COPYING.operation)(error).refusal())?;
     Ok((digest, length))
-}
-
-fn create(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600).custom_flags(no_follow());
-    options.open(path)
 }
 
 /// Makes the names of what was copied in survive a loss of power.
 pub(super) fn sync(folder: &Path) -> Result<(), Refusal> {
     let synced = File::open(folder).and_then(|folder| folder.sync_all());
-    synced.map_err(|error| StoreError::io("keep the files of a model")(error).refusal())
+    synced.map_err(|error| StoreError::io(COPYING.operation)(error).refusal())
 }
 
 /// Removes every file but these: what was removed, and what a change that did not end left behind.
@@ -105,23 +70,13 @@ pub(super) fn sweep(folder: &Path, kept: &BTreeSet<Digest>) -> Result<(), Refusa
 
 /// What became of a file that was copied in; `None` when it is as it was.
 pub(super) fn problem(folder: &Path, digest: &Digest, length: u64) -> Option<&'static str> {
-    let Ok(mut file) = regular_file::open(&path(folder, digest), Links::Refuse) else {
-        return Some("missing");
-    };
-    let mut hasher = blake3::Hasher::new();
-    let mut piece = vec![0; PIECE_BYTES];
-    let mut read: u64 = 0;
-    loop {
-        let Ok(count) = file.read(&mut piece) else { return Some("unreadable") };
-        let Some(bytes) = piece.get(..count).filter(|bytes| !bytes.is_empty()) else { break };
-        hasher.update(bytes);
-        read += bytes.len() as u64;
-        if read > length {
-            break;
+    match copy::digest(&path(folder, digest), length) {
+        Ok(found) => (found != (*digest, length)).then_some("changed"),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidInput) => {
+            Some("missing")
         }
+        Err(_) => Some("unreadable"),
     }
-    let same = read == length && hasher.finalize().as_bytes() == digest.as_bytes();
-    (!same).then_some("changed")
 }
 
 #[cfg(test)]

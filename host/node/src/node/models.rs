@@ -1,4 +1,4 @@
-//! Requests about models.
+//! Requests about models and what runs them.
 
 use meshhost_core::outcome::Refusal;
 use meshhost_inference::{LoadedModel, WorkerState};
@@ -12,7 +12,7 @@ use crate::{
 };
 
 impl Node {
-    /// Answers a request about models.
+    /// Answers a request about models or what runs them.
     pub(super) async fn models(
         &self,
         entrance: &Entrance,
@@ -46,17 +46,23 @@ impl Node {
                 Ok(Reply::ModelsVerified(self.models.verify(name.as_ref()).await?))
             }
             Request::ModelsRunning => Ok(Reply::ModelsRunning(self.running_models())),
-            Request::Runtimes => Ok(Reply::Runtimes(self.runtimes().await?)),
+            Request::Runtimes => Ok(Reply::Runtimes(self.engines().await?)),
             Request::RuntimeUse { engines } => {
                 self.use_engines(entrance, engines).await?;
                 Ok(Reply::Done)
+            }
+            Request::RuntimeInstall { from } => {
+                let config = &self.config.inference;
+                let settings = inference::settings(config, &self.store.directory.runtimes())?;
+                let installed = self.runtimes.install(entrance, settings.program, from).await?;
+                Ok(Reply::RuntimeInstalled(Box::new(installed)))
             }
             _ => Err(misrouted()),
         }
     }
 
     /// The engines that can run models here.
-    pub(super) async fn runtimes(&self) -> Result<Runtimes, Refusal> {
+    pub(super) async fn engines(&self) -> Result<Runtimes, Refusal> {
         let config = &self.config.inference;
         let (settings, allowed) =
             (inference::settings(config, &self.store.directory.runtimes())?, config.engines);

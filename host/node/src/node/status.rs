@@ -35,7 +35,7 @@ impl Node {
 
     /// Which engine would run models here.
     async fn inference_check(&self) -> Result<Value, Refusal> {
-        let found = self.runtimes().await?;
+        let found = self.engines().await?;
         let device = &found.provider;
         Ok(match found.runtimes.iter().find(|runtime| runtime.used) {
             Some(RuntimeView { version: Some(version), .. }) => {

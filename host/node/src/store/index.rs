@@ -8,6 +8,7 @@
 use std::{
     collections::HashMap,
     fs::OpenOptions,
+    io::ErrorKind,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
@@ -18,6 +19,7 @@ use meshhost_core::{
     config::Durability,
     id::PluginName,
     index::{IndexError, IndexErrorCode},
+    outcome::Refusal,
 };
 use sqlx::{
     AssertSqlSafe, Sqlite, SqlitePool,
@@ -27,6 +29,7 @@ use sqlx::{
 use tokio::sync::{OnceCell, OwnedMutexGuard};
 
 use super::{database::without_log, error::StoreError};
+use crate::blocking;
 
 mod corpora;
 mod documents;
@@ -72,8 +75,7 @@ impl Indexes {
             let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(open.entry(plugin.clone()).or_default())
         };
-        // A plugin's name is made of letters, digits and hyphens.
-        let path = self.folder.join(format!("{plugin}.db"));
+        let [_, _, path] = self.files(plugin);
         let opened = cell.get_or_try_init(|| PluginIndex::open(path, self.durability)).await;
         opened.cloned().map_err(|error| {
             tracing::error!(%plugin, error = &error as &dyn std::error::Error, "its index does not open");
@@ -81,12 +83,55 @@ impl Indexes {
         })
     }
 
+    /// Bytes of the files of one plugin; 0 when it has none.
+    pub(crate) fn bytes(&self, plugin: &PluginName) -> Result<u64, StoreError> {
+        let mut bytes = 0;
+        for file in self.files(plugin) {
+            match std::fs::symlink_metadata(file) {
+                Ok(there) => bytes += there.len(),
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(StoreError::io("look at an index")(error)),
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// Deletes the database of one plugin. Whatever still works on it fails from now on; `ended` is
+    /// told when nothing does any more, and nothing has begun on a new one.
+    pub(crate) async fn remove(
+        &self,
+        plugin: &PluginName,
+        ended: impl FnOnce(),
+    ) -> Result<(), Refusal> {
+        let cell = self.open.lock().unwrap_or_else(PoisonError::into_inner).get(plugin).cloned();
+        let opened = cell.and_then(|cell| cell.get().cloned());
+        let _changing = match &opened {
+            Some(index) => Some(index.changing().await),
+            None => None,
+        };
+        if let Some(index) = &opened {
+            index.close().await;
+        }
+        ended();
+        let (files, folder) = (self.files(plugin), self.folder.clone());
+        let deleted = blocking::run(move || delete(&files, &folder)).await;
+        // Also after a failure: what is left opens again.
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(plugin);
+        deleted?
+    }
+
+    /// The files of one plugin, its database last: its log alone would be taken for that of a new
+    /// database.
+    fn files(&self, plugin: &PluginName) -> [PathBuf; 3] {
+        // A plugin's name is made of letters, digits and hyphens.
+        ["-wal", "-shm", ""].map(|end| self.folder.join(format!("{plugin}.db{end}")))
+    }
+
     /// Ends every connection; what was acknowledged is in the files already.
     pub async fn close(&self) {
         let open = std::mem::take(&mut *self.open.lock().unwrap_or_else(PoisonError::into_inner));
         for index in open.values().filter_map(|cell| cell.get()) {
-            index.readers.close().await;
-            index.writer.close().await;
+            index.close().await;
         }
     }
 }
@@ -147,6 +192,12 @@ impl PluginIndex {
         transaction.commit().await.map_err(fault())
     }
 
+    /// Ends every connection, and fails whoever wants one.
+    async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+
     /// The right to change what is here, one after the other. A waiter that goes away leaves no trace.
     pub(crate) async fn changing(&self) -> OwnedMutexGuard<()> {
         Arc::clone(&self.changing).lock_owned().await
@@ -159,6 +210,20 @@ impl PluginIndex {
     async fn writer(&self) -> Result<PoolConnection<Sqlite>, IndexError> {
         self.writer.acquire().await.map_err(fault)
     }
+}
+
+/// Deletes files of the folder; those that are not there are as good as deleted.
+fn delete(files: &[PathBuf], folder: &Path) -> Result<(), Refusal> {
+    let deleted = (|| {
+        for file in files {
+            match std::fs::remove_file(file) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        std::fs::File::open(folder)?.sync_all()
+    })();
+    deleted.map_err(|error| StoreError::io("delete an index")(error).refusal())
 }
 
 /// A file that only this user can reach; SQLite would let the user's umask decide.

@@ -46,6 +46,20 @@ impl KeyValues {
         Self { database }
     }
 
+    /// Bytes that a plugin stored, as its quota counts them.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn used(&self, plugin: &PluginName) -> Result<u64, StoreError> {
+        let used: Option<i64> =
+            sqlx::query_scalar("SELECT charge FROM key_value_usage WHERE plugin = ?1")
+                .bind(plugin.as_str().to_owned())
+                .fetch_optional(self.database.readers())
+                .await
+                .map_err(StoreError::database("count key-values"))?;
+        Ok(used.and_then(|used| u64::try_from(used).ok()).unwrap_or_default())
+    }
+
     /// Removes everything that a plugin stored.
     ///
     /// # Errors

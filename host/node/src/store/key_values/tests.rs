@@ -35,7 +35,9 @@ async fn plugins_and_buckets_are_apart() {
     store.delete(&a, "one", "k").await.unwrap();
     store.delete(&a, "one", "k").await.unwrap();
     assert_eq!(store.get(&a, "one", "k").await, Ok(None));
+    assert_eq!(store.used(&a).await.unwrap(), 5 + ROW_CHARGE);
     store.remove_all(&a).await.unwrap();
+    assert_eq!(store.used(&a).await.unwrap(), 0);
     assert_eq!(store.get(&a, "two", "k").await, Ok(None));
     assert_eq!(store.get(&b, "one", "k").await.unwrap().unwrap(), b"3");
     assert_eq!(usage(&store, &a).await, 0);
