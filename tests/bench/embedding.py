@@ -1,34 +1,27 @@
 #!/usr/bin/env python3
 """Compares the plugin `embedding` with onnxruntime and the Python package tokenizers in one process.
+`cargo xtask bench inference` runs it, with the packages of `requirements.txt`; alone:
 
-    python3 -m venv target/embedding-venv
-    target/embedding-venv/bin/pip install onnxruntime==1.31.1 tokenizers
-    target/embedding-venv/bin/python tests/bench/embedding.py --binary PATH_OF_MESHHOST
+    tests/bench/embedding.py --binary PATH_OF_MESHHOST
 
 Both embed the same 32 sentences of 3 to 45 words with the same file, `target/models/minilm/model.onnx`, and
 the same number of threads; the plugin as one call of a node that serves, started here with a data directory of
 its own, Python with the model and the tokenizer loaded before, all sentences in one padded batch as
-sentence-transformers takes them, and then sorted in batches of 8. Printed are the median and the fastest of the rounds in milliseconds: of the call
-as the node measures it, of the model's runs in it, of the rest of it, and of Python; how many times as fast as
-Python the call is; the engine, the fuel and the runs of the last call; and the smallest cosine between the vectors of
-both. The rounds alternate.
+sentence-transformers takes them, and then sorted in batches of 8. Printed are the medians of the rounds: of the
+call as the node measures it, of the model's runs in it, and of Python; how many times as fast as Python the call
+is; and the smallest cosine between the vectors of both. The rounds alternate.
 """
 
-import argparse
 import json
-import os
-import pathlib
 import random
 import statistics
-import subprocess
-import tempfile
 import time
 
+import figures
 import numpy as np
 import onnxruntime
 import tokenizers
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 TOKENS_MAX = 256
 # Sentences at once in Python: those of sentence-transformers, and fewer, which saves padding.
 BATCHES = (32, 8)
@@ -47,7 +40,7 @@ class Python:
     """The published method."""
 
     def __init__(self, threads):
-        package = ROOT / "target" / "models" / "minilm"
+        package = figures.ROOT / "target/models/minilm"
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         self.session = onnxruntime.InferenceSession(package / "model.onnx", options, ["CPUExecutionProvider"])
@@ -74,78 +67,50 @@ class Python:
         return mean / np.linalg.norm(mean, axis=1, keepdims=True)
 
 
-class Node:
-    """A node with the plugin and its model."""
-
-    def __init__(self, binary, component, data, threads, library):
-        self.command = [binary, "--data", data]
-        configuration = pathlib.Path(data).parent / "bench.toml"
-        library = f"library = {json.dumps(os.path.abspath(library))}\n" if library else ""
-        configuration.write_text(f"[inference]\nthreads = {threads}\n{library}", encoding="utf-8")
-        self.command += ["--config", str(configuration)]
-        self.run("model", "add", "minilm", "--from", str(ROOT / "target" / "models" / "minilm"))
-        self.run("plugin", "install", component, "--yes")
-        serve = [*self.command, "serve", "--allow-root"]
-        self.serving = subprocess.Popen(serve, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.command = self.command[:3]
-
-    def run(self, *arguments):
-        return subprocess.run([*self.command, *arguments], check=True, capture_output=True, text=True).stdout
-
-    def embed(self, texts):
-        texts = "texts:=" + json.dumps(texts)
-        return json.loads(self.run("--json", "call", "embedding.embed", texts))
-
-    def end(self):
-        self.serving.terminate()
-        self.serving.wait()
-
-
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--binary", default=str(ROOT / "target" / "release" / "meshhost"))
-    parser.add_argument("--component", default="embedding", help="the plugin: a name or a file")
-    parser.add_argument("--library", help="ONNX Runtime's library; without it the embedded engine runs")
+    parser = figures.arguments(__doc__)
+    figures.node_arguments(parser)
     parser.add_argument("--rounds", type=int, default=30)
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
     options = parser.parse_args()
+    figures.need(figures.ROOT / "target/models/minilm/model.onnx")
     python, found = Python(options.threads), {"node": [], "python": [], "cosine": []}
-    with tempfile.TemporaryDirectory() as folder:
-        data = os.path.join(folder, "data")
-        node = Node(options.binary, options.component, data, options.threads, options.library)
-        try:
-            for number in range(options.rounds + 3):
-                texts = sentences(number)
-                spent = {}
-                for at_once in BATCHES:
-                    begun = time.perf_counter()
-                    expected = python.embed(texts, at_once)
-                    spent[at_once] = (time.perf_counter() - begun) * 1000
-                answer = node.embed(texts)
-                if number < 3:
-                    continue
-                vectors = np.array(answer["data"]["vectors"])
-                found["node"].append(answer)
-                found["python"].append(spent)
-                found["cosine"].append(float((vectors * expected).sum(axis=1).min()))
-        finally:
-            node.end()
-    report(found)
+    with figures.Node(options, "embedding", "minilm") as node:
+        for number in range(options.rounds + 3):
+            texts = sentences(number)
+            spent = {}
+            for at_once in BATCHES:
+                begun = time.perf_counter()
+                expected = python.embed(texts, at_once)
+                spent[at_once] = (time.perf_counter() - begun) * 1000
+            answer = node.call("embedding.embed", "texts:=" + json.dumps(texts))
+            if number < 3:
+                continue
+            vectors = np.array(answer["data"]["vectors"])
+            found["node"].append(answer)
+            found["python"].append(spent)
+            found["cosine"].append(float((vectors * expected).sum(axis=1).min()))
+    figure = figures.Figure("inference: embeddings")
+    report(figure, found)
+    figure.print(options.json)
 
 
-def report(found):
+def report(figure, found):
     last = found["node"][-1]
-    print(f"{last['models'][0]['engine']}, {last['models'][0]['runs']} runs, {last['usage']['fuel']} fuel")
-    call = [answer["usage"]["wall_us"] / 1000 for answer in found["node"]]
-    runs = [answer["models"][0]["run_us"] / 1000 for answer in found["node"]]
-    rest = [one - other for one, other in zip(call, runs)]
-    python = {f"Python, {at_once}": [spent[at_once] for spent in found["python"]] for at_once in BATCHES}
-    for name, values in {"call": call, "its runs": runs, "the rest": rest, **python}.items():
-        print(f"{name:10} median {statistics.median(values):8.1f} ms, fastest {min(values):8.1f} ms")
-    for name, values in python.items():
-        times = statistics.median(other / one for other, one in zip(values, call))
-        print(f"median of the rounds: {times:.2f} times as fast as {name} at once")
-    print(f"smallest cosine {min(found['cosine']):.6f}")
+    calls, runs = zip(*map(figures.spent, found["node"]))
+    how = f"{last['models'][0]['engine']}, {last['models'][0]['runs']} runs, {last['usage']['fuel']} fuel"
+    figure.shown("32 sentences, the call", f"{statistics.median(calls):.1f} ms, fastest {min(calls):.1f} ms", how)
+    figure.shown("  of it the model's runs", f"{statistics.median(runs):.1f} ms, fastest {min(runs):.1f} ms")
+    for at_once in BATCHES:
+        python = [spent[at_once] for spent in found["python"]]
+        times = statistics.median(other / one for other, one in zip(python, calls))
+        text = f"{statistics.median(python):.1f} ms, fastest {min(python):.1f} ms"
+        figure.shown(f"onnxruntime and tokenizers, {at_once} at once", text)
+        if at_once == BATCHES[0]:
+            figure.must("the call beside that", f"{times:.2f} times as fast", "≥ 1.0 times", times >= 1)
+        else:
+            figure.shown("the call beside that", f"{times:.2f} times as fast")
+    cosine = min(found["cosine"])
+    figure.must("smallest cosine of both vectors", f"{cosine:.6f}", "≥ 0.999", cosine >= 0.999)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,6 @@
 #!/usr/bin/env python3
-"""Compares the node's exact search in vectors with numpy, search by search.
-
-    python3 -m venv target/index-venv && target/index-venv/bin/pip install numpy==2.4.6
-    target/index-venv/bin/python tests/bench/index.py
+"""Compares the node's exact search in vectors with numpy, search by search. `cargo xtask bench inference`
+runs it, with the packages of `requirements.txt`; alone: tests/bench/index.py
 
 numpy computes matrix @ vector in 32-bit fractions, then argpartition and a sort of the best ten, with
 OpenBLAS on two threads and the matrix in memory. The node's index runs in a process of its own
@@ -18,7 +16,6 @@ medians, and the recall: how many of the truly nearest ten, by 64-bit products, 
 `--rows`, `--dimensions` and `--searches` change the sizes.
 """
 
-import argparse
 import os
 import pathlib
 import subprocess
@@ -28,9 +25,9 @@ import time
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "2")
 
+import figures  # noqa: E402
 import numpy  # noqa: E402 (the number of threads is read when it is loaded)
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 NEAREST = 10
 # Products of 32-bit fractions that differ by less are the same place.
 SAME = 1e-6
@@ -80,14 +77,15 @@ def found(matrix, vector, given):
 class Node:
     """The node's index over these rows."""
 
-    def __init__(self, folder, matrix, queries):
+    def __init__(self, folder, matrix, queries, profile):
         paths = [folder / "rows", folder / "queries"]
         for path, rows in zip(paths, (matrix, queries)):
             rows.astype("<f4").tofile(path)
         command = ["cargo", "run", "--quiet", "--locked", "-p", "meshhost", "--features", "bench", "--example", "index"]
-        command += ["--config", "profile.dev.package.meshhost.opt-level=3"]
+        # The crate itself is optimised in any case.
+        command += ["--profile", profile, "--config", "profile.dev.package.meshhost.opt-level=3"]
         command += ["--", str(matrix.shape[1]), *map(str, paths)]
-        self.process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(command, cwd=figures.ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.put, self.first = self.said("put"), self.said("first")
 
     def line(self):
@@ -110,10 +108,11 @@ class Node:
         self.process.wait()
 
 
-def compare(kind, rows, dimensions, searches):
+def compare(figure, kind, options):
+    rows, dimensions, searches = options.rows, options.dimensions, options.searches
     matrix, queries = made(kind, rows, searches, dimensions)
     with tempfile.TemporaryDirectory() as folder:
-        node = Node(pathlib.Path(folder), matrix, queries)
+        node = Node(pathlib.Path(folder), matrix, queries, options.profile)
         ours, theirs, ours_given, theirs_given = [], [], [], []
         for first in range(0, searches, TURN):
             turn = range(first, min(first + TURN, searches))
@@ -132,23 +131,26 @@ def compare(kind, rows, dimensions, searches):
     ours_found = sum(found(matrix, query, given) for query, given in zip(queries, ours_given))
     theirs_found = sum(found(matrix, query, given) for query, given in zip(queries, theirs_given))
     median, most = (lambda one: numpy.percentile(one, 50)), (lambda one: numpy.percentile(one, 90))
-    asked = searches * NEAREST
-    print(f"{kind}: {rows:,} x {dimensions}, {searches} searches, load {os.getloadavg()[0]:.1f}")
-    print(f"  put in {node.put:.1f} s, first search {node.first * 1000:.0f} ms")
-    print(f"  numpy {median(theirs):7.2f} ms (p90 {most(theirs):.2f}), recall {theirs_found / asked:.4f}")
-    print(f"  index {median(ours):7.2f} ms (p90 {most(ours):.2f}), recall {ours_found / asked:.4f}")
-    print(f"  the index takes {median(ours) / median(theirs):.2f} of numpy's time")
+    asked, ratio = searches * NEAREST, median(ours) / median(theirs)
+    how = f"{searches} searches, load {os.getloadavg()[0]:.1f}; put in {node.put:.1f} s, first {node.first * 1000:.0f} ms"
+    figure.shown(f"numpy, {rows:,} x {dimensions} {kind}", f"{median(theirs):.2f} ms (p90 {most(theirs):.2f})", how)
+    figure.must("the index beside that", f"{median(ours):.2f} ms (p90 {most(ours):.2f}), {ratio:.2f} of it",
+                "≤ 1.0 of it", ratio <= 1)
+    figure.must("of the ten nearest found", f"{ours_found / asked:.4f}, numpy {theirs_found / asked:.4f}",
+                "all", ours_found == asked)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = figures.arguments(__doc__)
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--dimensions", type=int, default=384)
     parser.add_argument("--searches", type=int, default=100)
-    arguments = parser.parse_args()
-    print(f"numpy {numpy.__version__}, {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}", flush=True)
+    parser.add_argument("--profile", default="dev", help="cargo's profile for the node's side")
+    options = parser.parse_args()
+    figure = figures.Figure(f"inference: search in vectors, numpy {numpy.__version__}")
     for kind in ("without order", "in clusters"):
-        compare(kind, arguments.rows, arguments.dimensions, arguments.searches)
+        compare(figure, kind, options)
+    figure.print(options.json)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ use std::{
     },
 };
 
+use rustix::{buffer::spare_capacity, io::pread};
+
 mod ranges;
 
 pub(crate) use ranges::{Range, Ranges};
@@ -66,8 +68,15 @@ impl SharedMemory {
             return Err(io::Error::other("a range lies outside of the shared memory"));
         }
         let length = usize::try_from(range.length).map_err(io::Error::other)?;
-        let mut bytes = vec![0; length];
-        self.file.read_exact_at(&mut bytes, range.offset)?;
+        // Into memory that nothing was written to before: zeroing it takes as long as the copy.
+        let mut bytes = Vec::with_capacity(length);
+        while bytes.len() < length {
+            let offset = range.offset + bytes.len() as u64;
+            if pread(&self.file, spare_capacity(&mut bytes), offset)? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        bytes.truncate(length);
         Ok(bytes)
     }
 }

@@ -83,12 +83,18 @@ enum Task {
     /// Measure and print the figures, or those named. Takes an optimised build; a slow figure is
     /// no failure.
     Bench {
-        /// Only these.
+        /// Only these; those of `inference`, which install packages of Python, when it is named.
         #[arg(value_name = "NAME")]
         names: Vec<String>,
         /// One line of JSON for each figure.
         #[arg(long)]
         json: bool,
+        /// Build with this profile of cargo: faster to build, and its figures say less.
+        #[arg(long, value_name = "NAME")]
+        profile: Option<String>,
+        /// Do not ask before installing system packages.
+        #[arg(long)]
+        yes: bool,
     },
 }
 
@@ -102,7 +108,9 @@ fn main() -> ExitCode {
         Task::Soak => test::soak(),
         Task::Fuzz { target, seconds } => fuzz::run(target.as_deref(), seconds),
         Task::Install { to } => install::run(to),
-        Task::Bench { names, json } => bench::run(&names, json),
+        Task::Bench { names, json, profile, yes } => {
+            bench::run(bench::Options { names, json, profile, yes })
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

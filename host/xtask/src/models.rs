@@ -47,16 +47,7 @@ fn chosen(mut recipes: Vec<Recipe>, only: &[String]) -> anyhow::Result<Vec<Recip
 /// What the scripts of the packages run with.
 fn environment() -> anyhow::Result<Environment> {
     let requirements = recipe::folder().join(recipe::REQUIREMENTS);
-    let pinned = fs::read(&requirements).context("read models/requirements.txt")?;
-    let arguments = ["--require-hashes", "--only-binary=:all:", "--requirement"];
-    let mut packages: Vec<_> = arguments.map(str::to_owned).into();
-    packages.push(requirements.display().to_string());
-    Ok(Environment {
-        folder: "models",
-        what: "Python with onnx, numpy and ONNX Runtime".to_owned(),
-        packages,
-        version: blake3::hash(&pinned).to_hex().to_string(),
-    })
+    Environment::pinned("models", "Python with onnx, numpy and ONNX Runtime", &requirements)
 }
 
 /// Puts every file of the package into the place's new folder. Returns their digests, one a line.

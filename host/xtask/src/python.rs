@@ -1,6 +1,6 @@
 //! Environments of Python below `target/tools`, with exactly the packages that we name.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, bail};
@@ -23,6 +23,21 @@ pub(crate) struct Environment {
 }
 
 impl Environment {
+    /// One with the packages of a file that pins each by its digest.
+    pub(crate) fn pinned(
+        folder: &'static str,
+        what: &str,
+        requirements: &Path,
+    ) -> anyhow::Result<Self> {
+        let pinned = std::fs::read(requirements)
+            .with_context(|| format!("read {}", requirements.display()))?;
+        let arguments = ["--require-hashes", "--only-binary=:all:", "--requirement"];
+        let mut packages: Vec<_> = arguments.map(str::to_owned).into();
+        packages.push(requirements.display().to_string());
+        let version = blake3::hash(&pinned).to_hex().to_string();
+        Ok(Self { folder, what: what.to_owned(), packages, version })
+    }
+
     /// Makes it unless it is there. Returns its Python.
     pub(crate) fn prepare(&self, yes: bool) -> anyhow::Result<PathBuf> {
         let folder = tools::tools_folder().join(self.folder);

@@ -1,41 +1,30 @@
-//! What `tests/bench/ocr.py` compares with the Python package: makes pages with what stands on them,
-//! and reads pages with the models in the folder that `MESHHOST_MODELS_DIR` names.
-//!
-//! ```text
-//! cargo run -p meshhost-ocr --example ocr -- pages FOLDER
-//! cargo run -p meshhost-ocr --example ocr -- read FILE...
-//! ```
+//! Makes the pages that `tests/bench/ocr.py` compares with the Python package, with what stands on
+//! them, the same ones each time: `cargo run -p meshhost-ocr --example ocr -- FOLDER`.
 
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    clippy::print_stdout,
     clippy::print_stderr,
     reason = "a tool of the tests"
 )]
 
-#[path = "../tests/ocr/models.rs"]
-mod models;
 #[path = "../tests/ocr/render.rs"]
 mod render;
 
 use std::fs;
 use std::path::Path;
-use std::time::Instant;
 
 use fastrand::Rng;
 use image::ImageFormat;
-use meshhost_ocr::page::{Line, Options, recognize};
 use render::{Look, PLAIN, Page, page};
 
 fn main() {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
-    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["pages", folder] => write_pages(Path::new(folder)),
-        ["read", files @ ..] if !files.is_empty() => read(files),
-        _ => eprintln!("give `pages FOLDER` or `read FILE...`"),
+    match arguments.as_slice() {
+        [folder] => write_pages(Path::new(folder)),
+        _ => eprintln!("give the folder to put the pages into"),
     }
 }
 
@@ -89,29 +78,4 @@ fn pages() -> impl Iterator<Item = (&'static str, Page)> {
     ];
     let mut random = Rng::with_seed(20_261_126);
     looks.into_iter().filter_map(move |(name, look)| Some((name, page(look, &mut random)?)))
-}
-
-/// One line for each file and one for each line of text, its parts between tabs.
-fn read(files: &[&str]) {
-    let Some(engine) = models::Folder::find() else { return };
-    for file in files {
-        let bytes = fs::read(file).unwrap();
-        let (begun, before) = (Instant::now(), engine.spent());
-        let page = match recognize(&engine, bytes, &Options::default()) {
-            Ok(page) => page,
-            Err(failure) => {
-                println!("failure\t{file}\t{failure}");
-                continue;
-            }
-        };
-        let (all, models) = (begun.elapsed(), engine.spent() - before);
-        println!("file\t{file}\t{}\t{}", all.as_millis(), models.as_millis());
-        page.found.iter().for_each(print);
-    }
-}
-
-fn print(line: &Line) {
-    let corners: Vec<_> = line.corners.iter().map(|c| format!("{} {}", c.x, c.y)).collect();
-    let Line { text, confidence, angle, .. } = line;
-    println!("line\t{confidence}\t{angle}\t{}\t{text}", corners.join(" "));
 }
