@@ -143,7 +143,7 @@ impl Demo {
 
     /// Runs a command as a user would type it, and holds it to how it must end.
     fn ends(&self, arguments: &[&str], codes: &[i32]) -> anyhow::Result<()> {
-        say::line(format!("\n$ meshhost {}", arguments.join(" ")));
+        typed(arguments);
         let output = self.command(arguments).output().context("start meshhost")?;
         shortened(&output.stdout);
         shortened(&output.stderr);
@@ -174,6 +174,19 @@ fn shortened(output: &[u8]) {
     if count > LINES_SHOWN {
         say::line(format!("… and {} lines more", count - LINES_SHOWN));
     }
+}
+
+/// A command as one would type it.
+fn typed(arguments: &[&str]) {
+    let quoted = |argument: &&str| {
+        if argument.contains([' ', '*', '"']) {
+            format!("'{argument}'")
+        } else {
+            (*argument).to_owned()
+        }
+    };
+    let words: Vec<String> = arguments.iter().map(quoted).collect();
+    say::line(format!("\n$ meshhost {}", words.join(" ")));
 }
 
 fn chapter(text: &str) {

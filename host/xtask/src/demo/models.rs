@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf};
 use anyhow::Context;
 use serde_json::Value;
 
-use super::{Demo, chapter};
+use super::{Demo, chapter, typed};
 use crate::{say, tools};
 
 /// Packages of models, by their folder below `target/models`.
@@ -36,7 +36,7 @@ impl Demo {
         let models = tools::root().join("target/models");
         for package in PACKAGES {
             let from = models.join(package).display().to_string();
-            self.ok(&["model", "add", "--from", &from, package])?;
+            self.ok(&["model", "add", package, "--from", &from])?;
         }
         self.ok(&["runtime", "list"])?;
         self.read_a_page()?;
@@ -70,7 +70,7 @@ impl Demo {
         self.ok(&[&["plugin", "install", "rag", "--yes"], &grants[..]].concat())?;
         let folder = format!("path={docs}");
         self.ok(&["call", "rag.ingest", "corpus=docs", &folder])?;
-        let question = "question=How do I know that a model was not changed?";
+        let question = "question=How much memory may all models take that are loaded at once?";
         let query = ["rag.query", "corpus=docs", question, "limit=2", "rerank=false"];
         let answer = self.call(&query)?;
         let passages = answer.pointer("/data/passages").and_then(Value::as_array);
@@ -101,9 +101,9 @@ impl Demo {
 
     /// Calls a capability, and answers with what came back.
     fn call(&self, arguments: &[&str]) -> anyhow::Result<Value> {
-        let shown = ["call"].iter().chain(arguments).copied().collect::<Vec<_>>();
-        say::line(format!("\n$ meshhost {}", shown.join(" ")));
-        let output = self.command(&[&shown[..], &["--json"]].concat()).output();
+        let arguments = [&["call"], arguments].concat();
+        typed(&arguments);
+        let output = self.command(&[&arguments[..], &["--json"]].concat()).output();
         let output = output.context("start meshhost")?;
         let answer: Value = serde_json::from_slice(&output.stdout).context("read the answer")?;
         anyhow::ensure!(output.status.success(), "that failed: {answer}");
