@@ -24,6 +24,7 @@ pub mod json;
 pub mod limits;
 pub mod link;
 pub mod manifest;
+pub mod mesh;
 pub mod model_use;
 pub mod network;
 pub mod outcome;

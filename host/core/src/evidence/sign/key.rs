@@ -6,7 +6,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 
 use super::StatementError;
-use crate::evidence::hash::Hash;
+use crate::{evidence::hash::Hash, mesh::key::NodeKey};
 
 /// A public key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +85,18 @@ impl Signer {
     #[must_use]
     pub fn public_key(&self) -> PublicKey {
         PublicKey(self.0.verifying_key())
+    }
+
+    /// Its public half as the key of a node.
+    #[must_use]
+    pub fn node_key(&self) -> NodeKey {
+        // A key that was made from a seed is a point of the curve, and no weak one.
+        NodeKey::of(&self.0.verifying_key())
+    }
+
+    /// The signature.
+    pub(crate) fn sign_bytes(&self, message: &[u8]) -> [u8; 64] {
+        self.0.sign(message).to_bytes()
     }
 
     /// The signature in base64.
