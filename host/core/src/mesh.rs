@@ -3,10 +3,13 @@
 //!
 //! Reading order: a node is its [`key`]; what nodes say of themselves and of each other is
 //! [`signed`]; who belongs to a community, and by whose word, is [`membership`]; a [`ticket`] lets
-//! one more in.
+//! one more in. A node's own word about itself is its [`record`]; what it knows of all others is its
+//! [`catalogue`].
 
+pub mod catalogue;
 pub mod key;
 pub mod membership;
+pub mod record;
 pub mod share;
 pub mod signed;
 pub mod ticket;

@@ -1,0 +1,290 @@
+//! What a node knows of all others. Records and offers come in any order and more than once; of each
+//! node the one with the highest version holds, so that nodes that have heard the same agree.
+//!
+//! Clocks of others are not trusted: how old something is, the one who heard it measures. What a
+//! node that is no member any more has said is kept and not shown, so that nothing older takes its
+//! place when the node comes back.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    key::NodeKey,
+    membership::{MEMBERS_MAX, Membership},
+    record::{NodeRecord, Offer, Offered, RecordError},
+    signed::{Signed, Statement},
+};
+use crate::id::{CapabilityId, Digest};
+
+/// Most nodes that are known, this one included.
+pub const NODES_MAX: usize = MEMBERS_MAX;
+/// How often a node publishes its record when nothing changes, in microseconds: others take what a
+/// record says of load for unknown after [`LOAD_AGE_US_MAX`].
+pub const PUBLISH_US: i64 = 20_000_000;
+/// How old a load may be, in microseconds.
+pub const LOAD_AGE_US_MAX: u64 = 60_000_000;
+
+/// What became of a record or an offer that was heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Learned {
+    /// It was new; a record is to be passed on.
+    New,
+    /// It, or a later one, was known.
+    Known,
+    /// It is this node's own, and later than the one that it publishes: from before it forgot. It
+    /// publishes anew, with [`Catalogue::next_version`].
+    OwnOutdone,
+}
+
+/// What holds of two statements of one node: the later one; of two with one version, as its bytes
+/// say, so that also what a node says twice in different ways is heard alike everywhere.
+type Order = (u64, Digest);
+
+#[derive(Debug, Clone)]
+struct KeptRecord {
+    signed: Signed<NodeRecord>,
+    record: NodeRecord,
+    order: Order,
+    heard_us: i64,
+}
+
+#[derive(Debug, Clone)]
+struct KeptOffer {
+    offer: Offer,
+    order: Order,
+    /// Places in the offer by folded id, short and long.
+    places: BTreeMap<String, Vec<usize>>,
+    /// Whether the next offer takes its place, whatever its version.
+    outlived: bool,
+}
+
+/// Which records a peer has, as far as one node can tell: one for each connection, empty at first.
+#[derive(Debug, Clone, Default)]
+pub struct PeerHas(BTreeSet<Digest>);
+
+/// What one node knows of all.
+#[derive(Debug, Clone)]
+pub struct Catalogue {
+    own: NodeKey,
+    own_version: u64,
+    records: BTreeMap<NodeKey, KeptRecord>,
+    offers: BTreeMap<NodeKey, KeptOffer>,
+}
+
+/// Another node, as it is known.
+#[derive(Debug, Clone, Copy)]
+pub struct KnownNode<'a> {
+    /// Its record.
+    pub record: &'a NodeRecord,
+    /// When this version of it was heard, in microseconds of the clock of the one who heard it.
+    pub heard_us: i64,
+    offer: Option<&'a KeptOffer>,
+}
+
+impl<'a> KnownNode<'a> {
+    /// How long ago its record was heard, in microseconds.
+    #[must_use]
+    pub fn age_us(&self, now_us: i64) -> u64 {
+        u64::try_from(now_us.saturating_sub(self.heard_us)).unwrap_or(0)
+    }
+
+    /// What it offers to this node; nothing until it has said so.
+    #[must_use]
+    pub fn offered(&self) -> &'a [Offered] {
+        self.offer.map_or(&[], |kept| &kept.offer.capabilities)
+    }
+
+    /// Its providers of a capability, the one that is called first at the beginning. Ids are folded
+    /// as a node's own are.
+    pub fn providers(&self, capability: &CapabilityId) -> impl Iterator<Item = &'a Offered> {
+        let offer = self.offer;
+        let places = offer.and_then(|kept| kept.places.get(&capability.folded()));
+        let all = places.into_iter().flatten();
+        all.filter_map(move |place| offer.and_then(|kept| kept.offer.capabilities.get(*place)))
+    }
+}
+
+impl Catalogue {
+    /// What a node knows at first.
+    #[must_use]
+    pub const fn new(own: NodeKey) -> Self {
+        Self { own, own_version: 0, records: BTreeMap::new(), offers: BTreeMap::new() }
+    }
+
+    /// The version of this node's next record or offer. From its clock, so that it need not be kept
+    /// over a restart, and above everything that was published or that others still have.
+    #[must_use]
+    pub fn next_version(&self, now_us: i64) -> u64 {
+        self.own_version.saturating_add(1).max(u64::try_from(now_us).unwrap_or(0))
+    }
+
+    /// Puts this node's own record in, to be sent to its peers.
+    ///
+    /// # Errors
+    /// When it is not this node's, does not hold, or has too much in it.
+    pub fn publish(&mut self, signed: Signed<NodeRecord>, now_us: i64) -> Result<(), RecordError> {
+        let record = signed.open()?;
+        record.check()?;
+        if record.node != self.own {
+            return Err(RecordError::NotOwn);
+        }
+        self.own_version = self.own_version.max(record.version);
+        let order = (record.version, digest(&signed));
+        self.records.insert(self.own, KeptRecord { signed, record, order, heard_us: now_us });
+        Ok(())
+    }
+
+    /// This node's own record, once it is published.
+    #[must_use]
+    pub fn own(&self) -> Option<&NodeRecord> {
+        self.records.get(&self.own).map(|kept| &kept.record)
+    }
+
+    /// Takes in a record that a peer sent, its own or that of another node. `has` is what this peer
+    /// has.
+    ///
+    /// # Errors
+    /// [`RecordError`]: nothing was changed.
+    pub fn learn_record(
+        &mut self,
+        signed: Signed<NodeRecord>,
+        has: &mut PeerHas,
+        membership: &Membership,
+        now_us: i64,
+    ) -> Result<Learned, RecordError> {
+        let digest = digest(&signed);
+        // The same record comes from every peer: its signature is checked once.
+        if self.records.values().any(|kept| kept.order.1 == digest) {
+            has.0.insert(digest);
+            return Ok(Learned::Known);
+        }
+        let record = signed.open()?;
+        record.check()?;
+        self.admit(record.community, &record.node, membership)?;
+        let order = (record.version, digest);
+        let later = self.records.get(&record.node).is_none_or(|kept| kept.order < order);
+        if record.node == self.own {
+            self.own_version = self.own_version.max(record.version);
+            return Ok(if later { Learned::OwnOutdone } else { Learned::Known });
+        }
+        if !later {
+            return Ok(Learned::Known);
+        }
+        self.make_room(&record.node, membership)?;
+        self.records.insert(record.node, KeptRecord { signed, record, order, heard_us: now_us });
+        has.0.insert(digest);
+        Ok(Learned::New)
+    }
+
+    /// Takes in the offer that the peer `from` sent to this node.
+    ///
+    /// # Errors
+    /// [`RecordError`]: nothing was changed.
+    pub fn learn_offer(
+        &mut self,
+        signed: &Signed<Offer>,
+        from: &NodeKey,
+        membership: &Membership,
+    ) -> Result<Learned, RecordError> {
+        let offer = signed.open()?;
+        if offer.node != *from {
+            return Err(RecordError::Relayed);
+        }
+        if offer.peer != self.own {
+            return Err(RecordError::Addressee);
+        }
+        offer.check()?;
+        self.admit(offer.community, &offer.node, membership)?;
+        let order = (offer.version, digest(signed));
+        let before = self.offers.get(from);
+        if before.is_some_and(|kept| kept.order >= order && !kept.outlived) {
+            return Ok(Learned::Known);
+        }
+        self.make_room(from, membership)?;
+        let places = places(&offer.capabilities);
+        self.offers.insert(*from, KeptOffer { offer, order, places, outlived: false });
+        Ok(Learned::New)
+    }
+
+    /// A new connection to a node was made. It may have forgotten what it offered: what it offers
+    /// next holds. Until then what it offered before is still known.
+    pub fn connected(&mut self, node: &NodeKey) {
+        if let Some(kept) = self.offers.get_mut(node) {
+            kept.outlived = true;
+        }
+    }
+
+    /// A node is no member any more: what it offered is forgotten.
+    pub fn revoked(&mut self, node: &NodeKey) {
+        self.offers.remove(node);
+    }
+
+    /// All other nodes that are members now, by key. Bounded by [`NODES_MAX`].
+    pub fn nodes<'a>(
+        &'a self,
+        membership: &'a Membership,
+    ) -> impl Iterator<Item = KnownNode<'a>> + 'a {
+        let others = self.records.iter().filter(|(key, _)| **key != self.own);
+        let members = others.filter(|(key, _)| membership.member(key).is_some());
+        members.map(|(key, kept)| KnownNode {
+            record: &kept.record,
+            heard_us: kept.heard_us,
+            offer: self.offers.get(key),
+        })
+    }
+
+    /// The records that a peer does not have, to be sent to it; from now on it has them. On a new
+    /// connection these are all, the peer's own as well: a node that forgot its version learns it so.
+    pub fn news_for(&self, has: &mut PeerHas, membership: &Membership) -> Vec<Signed<NodeRecord>> {
+        let of_members = self.records.iter().filter(|(key, _)| membership.member(key).is_some());
+        let current: BTreeMap<_, _> =
+            of_members.map(|(_, kept)| (kept.order.1, &kept.signed)).collect();
+        has.0.retain(|digest| current.contains_key(digest));
+        let news = current.into_iter().filter(|(digest, _)| has.0.insert(*digest));
+        news.map(|(_, signed)| signed.clone()).collect()
+    }
+
+    fn admit(
+        &self,
+        community: Digest,
+        node: &NodeKey,
+        membership: &Membership,
+    ) -> Result<(), RecordError> {
+        if community != membership.community() {
+            return Err(RecordError::Community);
+        }
+        membership.member(node).map(|_| ()).ok_or(RecordError::Stranger)
+    }
+
+    /// Those that are no members any more make room for one that is.
+    fn make_room(&mut self, node: &NodeKey, membership: &Membership) -> Result<(), RecordError> {
+        let known = |catalogue: &Self| {
+            catalogue.records.contains_key(node) || catalogue.records.len() < NODES_MAX
+        };
+        let offered = |catalogue: &Self| {
+            catalogue.offers.contains_key(node) || catalogue.offers.len() < NODES_MAX
+        };
+        if !known(self) || !offered(self) {
+            self.records.retain(|key, _| membership.member(key).is_some());
+            self.offers.retain(|key, _| membership.member(key).is_some());
+        }
+        if known(self) && offered(self) { Ok(()) } else { Err(RecordError::Full) }
+    }
+}
+
+fn places(capabilities: &[Offered]) -> BTreeMap<String, Vec<usize>> {
+    let mut places: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for (place, one) in capabilities.iter().enumerate() {
+        let ids = BTreeSet::from([one.id.folded(), one.long_id.folded()]);
+        for id in ids {
+            places.entry(id).or_default().push(place);
+        }
+    }
+    places
+}
+
+fn digest<T: Statement>(signed: &Signed<T>) -> Digest {
+    Digest::of(&postcard::to_allocvec(signed).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests;
