@@ -34,7 +34,9 @@
 //! [inference]                              # models; see `docs/configuration.md` for all keys
 //! engines = "any"                          # onnx-runtime, embedded
 //! provider = "cpu"
-//! memory_bytes = 4_294_967_296
+//!
+//! [mesh]                                   # where calls run
+//! strategy = "least_loaded"
 //! ```
 
 use serde::Deserialize;
@@ -51,9 +53,12 @@ use crate::{
 };
 
 mod inference;
+mod mesh;
 
 use inference::RawInference;
 pub use inference::{InferenceConfig, InferenceEngines, InferenceProvider, UnknownEngines};
+use mesh::RawMesh;
+pub use mesh::{MeshConfig, RoutingStrategy};
 
 /// Largest configuration file in bytes.
 pub const CONFIG_BYTES_MAX: usize = 64 * 1024;
@@ -87,6 +92,8 @@ pub struct NodeConfig {
     /// How models run. The supervisor of the process that runs them and the store of models enforce
     /// it.
     pub inference: InferenceConfig,
+    /// Where calls run. [`crate::mesh::route`] chooses by it, and the node's record says its roles.
+    pub mesh: MeshConfig,
 }
 
 /// What a recorded event survives before its call is answered.
@@ -141,6 +148,7 @@ impl NodeConfig {
         ceiling: Ceiling::DEFAULT,
         risk: RiskCeilings { user: Risk::High, plugin: Risk::Medium },
         inference: InferenceConfig::DEFAULT,
+        mesh: MeshConfig::DEFAULT,
     };
 
     /// The highest numbers that can be configured for [`Ceiling::limits`]. Memory, tables,
@@ -191,6 +199,8 @@ struct RawConfig {
     compile: RawCompile,
     #[serde(default)]
     inference: RawInference,
+    #[serde(default)]
+    mesh: RawMesh,
 }
 
 #[derive(Default, Deserialize)]
@@ -278,6 +288,7 @@ fn validate(source: &Source<'_>, raw: &RawConfig) -> Result<NodeConfig, Diagnost
             plugin: read.risk(raw.ceiling.risk.plugin.as_ref(), default.risk.plugin)?,
         },
         inference: read.inference(&raw.inference)?,
+        mesh: read.mesh(&raw.mesh)?,
     })
 }
 

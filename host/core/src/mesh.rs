@@ -4,12 +4,14 @@
 //! Reading order: a node is its [`key`]; what nodes say of themselves and of each other is
 //! [`signed`]; who belongs to a community, and by whose word, is [`membership`]; a [`ticket`] lets
 //! one more in. A node's own word about itself is its [`record`]; what it knows of all others is its
-//! [`catalogue`].
+//! [`catalogue`]. A [`route`] says where a call could run; a [`breaker`], which nodes rest.
 
+pub mod breaker;
 pub mod catalogue;
 pub mod key;
 pub mod membership;
 pub mod record;
+pub mod route;
 pub mod share;
 pub mod signed;
 pub mod ticket;

@@ -10,7 +10,7 @@ fn parse(text: &str) -> NodeConfig {
 fn an_empty_file_is_the_default() {
     assert_eq!(parse(""), NodeConfig::DEFAULT);
     assert_eq!(
-        parse("[ceiling]\n[limits]\n[compile]\n[inference]\n[ceiling.risk]"),
+        parse("[ceiling]\n[limits]\n[compile]\n[inference]\n[mesh]\n[ceiling.risk]"),
         NodeConfig::DEFAULT
     );
 }
@@ -105,6 +105,30 @@ store_bytes = 0
 }
 
 #[test]
+fn where_calls_run_is_read() {
+    let config = parse(
+        r#"
+[mesh]
+roles = ["inference", "storage"]
+strategy = "scored"
+local_first_below = 0.5
+engine_floor = "48.0.1"
+"#,
+    );
+    let expected = MeshConfig {
+        roles: vec!["inference".to_owned(), "storage".to_owned()],
+        strategy: RoutingStrategy::Scored,
+        local_first_below: 500,
+        engine_floor: Some(semver::Version::new(48, 0, 1)),
+    };
+    assert_eq!(config.mesh, expected);
+    for (value, thousandths) in [("0", 0), ("0.0", 0), ("0.8", 800), ("0.999", 999), ("1", 1_000)] {
+        let text = format!("[mesh]\nlocal_first_below = {value}");
+        assert_eq!(parse(&text).mesh.local_first_below, thousandths, "{value}");
+    }
+}
+
+#[test]
 fn engines_are_named_as_the_configuration_writes_them() {
     for engines in InferenceEngines::ALL {
         assert_eq!(engines.name().parse(), Ok(engines));
@@ -163,6 +187,12 @@ fn wrong_values_are_refused_where_they_stand() {
             "has no library",
             Some("leave `library` out"),
         ),
+        ("[mesh]\nstrategy = \"best\"", 2, "unknown variant", None),
+        ("[mesh]\nlocal_first_below = 1.5", 2, "`local_first_below` is 1.5", Some("0 to 1")),
+        ("[mesh]\nlocal_first_below = nan", 2, "`local_first_below` is NaN", Some("0 to 1")),
+        ("[mesh]\nroles = [\"a\", \"b c\"]", 2, "not the name of a role", Some("letters")),
+        ("[mesh]\nroles = [\"a\", \"a\"]", 2, "twice", Some("once")),
+        ("[mesh]\nengine_floor = \"48\"", 2, "no version", Some("48.0.0")),
     ] {
         let error = NodeConfig::parse("meshhost.toml", text).unwrap_err();
         assert_eq!((error.line, error.code), (line, Code::ConfigInvalid), "{}", error.render());
