@@ -4,8 +4,10 @@
 //! Reading order: a node is its [`key`]; what nodes say of themselves and of each other is
 //! [`signed`]; who belongs to a community, and by whose word, is [`membership`]; a [`ticket`] lets
 //! one more in. A node's own word about itself is its [`record`]; what it knows of all others is its
-//! [`catalogue`]. A [`route`] says where a call could run; a [`breaker`], which nodes rest.
+//! [`catalogue`]. A [`route`] says where a call could run; a [`breaker`], which nodes
+//! rest; an [`attempt`] is one call from its first try to its end.
 
+pub mod attempt;
 pub mod breaker;
 pub mod catalogue;
 pub mod key;
