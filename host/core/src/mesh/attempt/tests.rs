@@ -50,15 +50,26 @@ fn follow(kinds: &[(bool, bool)], events: &[Event]) -> Vec<Next> {
     all
 }
 
+/// What the targets are, what happens, and what is done: first, and after each event.
+type Row<'a> = (&'a [(bool, bool)], &'a [Event], &'a [Next]);
+
+fn check(rows: &[Row<'_>]) {
+    for (kinds, events, expected) in rows {
+        assert_eq!(follow(kinds, events), *expected, "{kinds:?} {events:?}");
+    }
+}
+
+const fn end(end: End) -> Next {
+    Next::Finish(end)
+}
+
 #[test]
-fn every_row_of_the_table() {
+fn while_nothing_can_have_run_others_are_asked() {
     use Event::{Answered, Lost, Unreachable};
     let for_now = refused(Refused::ForNow);
     let by_this = refused(Refused::ByThisNode);
     let everywhere = refused(Refused::Everywhere);
-    let end = Next::Finish;
-    let sent = |sent| Event::Deadline { sent };
-    let rows: &[(&[(bool, bool)], &[Event], &[Next])] = &[
+    check(&[
         (&[], &[], &[end(End::Unreachable)]),
         (&[ONCE], &[Answered], &[try_at(0, 0), end(End::Answered)]),
         // Nothing was sent: the others, then the same again after a while, three times in all.
@@ -77,7 +88,19 @@ fn every_row_of_the_table() {
         (&[ONCE], &[for_now, for_now], &[try_at(0, 0), try_at(0, 100_000), try_at(0, 300_000)]),
         (&[ONCE, ONCE], &[by_this, by_this], &[try_at(0, 0), try_at(1, 0), end(End::Refused)]),
         (&[ONCE, ONCE], &[everywhere], &[try_at(0, 0), end(End::Refused)]),
-        // Lost, and it must not run twice: the same node alone is asked, until it says.
+        // What is over stays over.
+        (&[ONCE], &[Answered, Lost], &[try_at(0, 0), end(End::Answered), end(End::Answered)]),
+    ]);
+}
+
+#[test]
+fn what_may_have_run_moves_to_no_node_where_a_second_run_does_harm() {
+    use Event::{Answered, Lost, Unreachable};
+    let for_now = refused(Refused::ForNow);
+    let by_this = refused(Refused::ByThisNode);
+    let everywhere = refused(Refused::Everywhere);
+    check(&[
+        // It must not run twice: the same node alone is asked, until it says.
         (
             &[ONCE, ONCE],
             &[Lost, Answered],
@@ -98,7 +121,7 @@ fn every_row_of_the_table() {
             &[Lost, everywhere],
             &[try_at(0, 0), recall_at(0, 100_000), end(End::Indeterminate)],
         ),
-        // Lost, and a second run does no harm on both.
+        // A second run does no harm on both.
         (
             &[IDEMPOTENT, IDEMPOTENT],
             &[Lost, Answered],
@@ -116,22 +139,23 @@ fn every_row_of_the_table() {
             &[Lost, by_this, by_this],
             &[try_at(0, 0), try_at(1, 0), recall_at(0, 100_000), end(End::Refused)],
         ),
-        // The deadline.
+    ]);
+}
+
+#[test]
+fn at_the_deadline_it_is_over_and_says_whether_it_may_have_acted() {
+    let sent = |sent| Event::Deadline { sent };
+    check(&[
         (&[ONCE], &[sent(false)], &[try_at(0, 0), end(End::Deadline)]),
         (&[ONCE], &[sent(true)], &[try_at(0, 0), end(End::Indeterminate)]),
         (&[IDEMPOTENT], &[sent(true)], &[try_at(0, 0), end(End::Indeterminate)]),
         (&[READ_ONLY], &[sent(true)], &[try_at(0, 0), end(End::Deadline)]),
         (
             &[ONCE],
-            &[Lost, sent(false)],
+            &[Event::Lost, sent(false)],
             &[try_at(0, 0), recall_at(0, 100_000), end(End::Indeterminate)],
         ),
-        // What is over stays over.
-        (&[ONCE], &[Answered, Lost], &[try_at(0, 0), end(End::Answered), end(End::Answered)]),
-    ];
-    for (kinds, events, expected) in rows {
-        assert_eq!(follow(kinds, events), *expected, "{kinds:?} {events:?}");
-    }
+    ]);
 }
 
 #[test]

@@ -120,7 +120,7 @@ impl World {
         let mut has = PeerHas::default();
         self.catalogue.learn_record(said, &mut has, &self.membership, self.now_us).unwrap();
         self.catalogue.learn_offer(&offer, &key(seed), &self.membership).unwrap();
-        self.links.entry(key(seed)).or_insert(Link { connected: true, ..Link::default() });
+        self.links.entry(key(seed)).or_insert_with(|| Link { connected: true, ..Link::default() });
     }
 
     fn link(&mut self, seed: u8, change: impl FnOnce(&mut Link)) {
