@@ -4,6 +4,9 @@
 //! same node again is always safe, while another node may be asked only when nothing can have run, or
 //! when a second run does no harm on either node. The invocation id is the same at every try.
 //!
+//! This rests on what QUIC gives: a node reads each try at most once, so that one which it refused does
+//! not run later. A try whose connection was lost may.
+//!
 //! | what happened | next |
 //! |---|---|
 //! | not reached, nothing was sent | another node; else the same again after a while |

@@ -110,11 +110,12 @@ impl Catalogue {
         Self { own, own_version: 0, records: BTreeMap::new(), offers: BTreeMap::new() }
     }
 
-    /// The version of this node's next record or offer. From its clock, so that it need not be kept
-    /// over a restart, and above everything that was published or that others still have.
-    #[must_use]
-    pub fn next_version(&self, now_us: i64) -> u64 {
-        self.own_version.saturating_add(1).max(u64::try_from(now_us).unwrap_or(0))
+    /// The version of this node's next record or offer, each time a higher one. From its clock, so
+    /// that it need not be kept over a restart, and above everything that others still have.
+    pub fn next_version(&mut self, now_us: i64) -> u64 {
+        let by_clock = u64::try_from(now_us).unwrap_or(0);
+        self.own_version = self.own_version.saturating_add(1).max(by_clock);
+        self.own_version
     }
 
     /// Puts this node's own record in, to be sent to its peers.
@@ -205,8 +206,9 @@ impl Catalogue {
         Ok(Learned::New)
     }
 
-    /// A new connection to a node was made. It may have forgotten what it offered: what it offers
-    /// next holds. Until then what it offered before is still known.
+    /// A new connection to a node was made, and what comes over an older one is heard no more. The
+    /// node may have forgotten what it offered: what it offers next holds. Until then what it offered
+    /// before is still known.
     pub fn connected(&mut self, node: &NodeKey) {
         if let Some(kept) = self.offers.get_mut(node) {
             kept.outlived = true;
