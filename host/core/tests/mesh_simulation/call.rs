@@ -53,7 +53,7 @@ impl World {
             return;
         }
         let capability = self.chance.below(CAPABILITIES.len());
-        let deadline_us = self.now_us + SECOND_US / 2 + self.chance.time(60 * SECOND_US);
+        let deadline_us = self.now_us + SECOND_US / 2 + self.chance.time(40 * SECOND_US);
         let targets = self.targets(caller, capability);
         let number = self.calls.len();
         let id = format!("call-{number}").parse().unwrap();

@@ -39,9 +39,9 @@ pub(crate) struct Link {
     pub(crate) connection: u64,
     pub(crate) has: PeerHas,
     /// The state of the membership that the peer was told.
-    pub(crate) told: Option<u64>,
-    /// The record for which the peer was made an offer.
-    pub(crate) offered: Option<u64>,
+    pub(crate) told: u64,
+    /// Whether the peer was made an offer.
+    pub(crate) offered: bool,
 }
 
 /// Who waits for an invocation: the node, its call, and the step of it.
@@ -54,6 +54,7 @@ pub(crate) struct Node {
     place: usize,
     // What it keeps.
     pub(crate) membership: Membership,
+    /// How often it was told of the membership.
     pub(crate) told: u64,
     pub(crate) table: BTreeMap<InvocationId, Ran>,
     // What it does not keep.

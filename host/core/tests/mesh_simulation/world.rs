@@ -24,11 +24,11 @@ pub(crate) const SECOND_US: i64 = 1_000_000;
 /// Until when things go wrong.
 pub(crate) const TROUBLE_US: i64 = 60 * SECOND_US;
 /// Until when nodes say how they are; the rest is for what is on its way.
-const TALK_US: i64 = 130 * SECOND_US;
+const TALK_US: i64 = 95 * SECOND_US;
 /// When it is over.
-const END_US: i64 = 140 * SECOND_US;
+const END_US: i64 = 105 * SECOND_US;
 /// How often a node says how it is.
-const PUBLISH_US: i64 = 10 * SECOND_US;
+const PUBLISH_US: i64 = 20 * SECOND_US;
 
 #[derive(Debug, Clone)]
 pub(crate) enum Message {
@@ -222,7 +222,7 @@ impl World {
             let own = &mut self.nodes[node];
             own.catalogue.connected(&key);
             own.breakers.reached(&key);
-            let link = Link { connection, has: PeerHas::default(), told: None, offered: None };
+            let link = Link { connection, has: PeerHas::default(), told: 0, offered: false };
             own.links.insert(peer, link);
             self.talk(node);
         }
@@ -370,19 +370,18 @@ impl World {
             let own = &mut self.nodes[node];
             let Some(mut link) = own.links.remove(&peer) else { continue };
             let mut messages = Vec::new();
-            if link.told != Some(own.told) {
-                link.told = Some(own.told);
+            if link.told != own.told {
+                link.told = own.told;
                 messages.push(Message::Statements(own.membership.statements().cloned().collect()));
             }
             let news = own.catalogue.news_for(&mut link.has, &own.membership);
             if !news.is_empty() {
                 messages.push(Message::Records(news));
             }
-            let version = own.catalogue.own().map(|record| record.version);
-            if link.offered != version
+            if !link.offered
                 && let Some(offer) = own.offer_to(key, secret_with, now_us)
             {
-                link.offered = version;
+                link.offered = true;
                 let signed = Signed::sign(&offer, &own.signer).unwrap();
                 messages.push(Message::Offer(Box::new(signed)));
             }
