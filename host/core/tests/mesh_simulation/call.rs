@@ -30,6 +30,14 @@ pub(crate) enum Answer {
     ByThisNode,
 }
 
+/// The end of a call: when, and the answer with the node that gave it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ended {
+    pub(crate) end: End,
+    pub(crate) at_us: i64,
+    pub(crate) answer: Option<(usize, Answer)>,
+}
+
 #[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) caller: usize,
@@ -37,8 +45,7 @@ pub(crate) struct Call {
     pub(crate) attempt: Attempt,
     pub(crate) deadline_us: i64,
     pub(crate) recalls: u32,
-    /// The end, when it was, and the answer with the node that gave it.
-    pub(crate) ended: Option<(End, i64, Option<(usize, Answer)>)>,
+    pub(crate) ended: Option<Ended>,
     /// Whether the caller itself stopped.
     pub(crate) abandoned: bool,
     next: Next,
@@ -113,7 +120,7 @@ impl World {
         call.step += 1;
         let step = call.step;
         match next {
-            Next::Finish(end) => call.ended = Some((end, now_us, answer)),
+            Next::Finish(end) => call.ended = Some(Ended { end, at_us: now_us, answer }),
             Next::Try { at_us, .. } | Next::Recall { at_us, .. } => {
                 assert!(at_us < call.deadline_us, "nothing begins after the deadline");
                 call.recalls += u32::from(matches!(next, Next::Recall { .. }));
