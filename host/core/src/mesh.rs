@@ -3,10 +3,13 @@
 //!
 //! Reading order: a node is its [`key`]; what nodes say of themselves and of each other is
 //! [`signed`]; who belongs to a community, and by whose word, is [`membership`]; a [`ticket`] lets
-//! one more in.
+//! one more in. What nodes send each other are the frames of [`wire`]; a [`blob`] comes in groups that
+//! are checked one by one.
 
+pub mod blob;
 pub mod key;
 pub mod membership;
 pub mod share;
 pub mod signed;
 pub mod ticket;
+pub mod wire;
