@@ -3,8 +3,8 @@
 //!
 //! Reading order: a node is its [`key`]; what nodes say of themselves and of each other is
 //! [`signed`]; who belongs to a community, and by whose word, is [`membership`]; a [`ticket`] lets
-//! one more in. What nodes send each other are the frames of [`wire`]; a [`blob`] comes in groups that
-//! are checked one by one.
+//! one more in. What nodes send each other are the frames of [`wire`], with a [`value`] in them
+//! or none; a [`blob`] comes in groups that are checked one by one.
 
 pub mod blob;
 pub mod key;
@@ -12,4 +12,5 @@ pub mod membership;
 pub mod share;
 pub mod signed;
 pub mod ticket;
+pub mod value;
 pub mod wire;
