@@ -68,6 +68,24 @@ fn every_kind_has_an_example() {
     }
 }
 
+/// The page that others read has the same kinds and bounds.
+#[test]
+fn the_page_lists_every_kind_with_its_bound() {
+    let page = include_str!("../../../../../docs/wire.md");
+    let rows = page.lines().filter_map(|line| {
+        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+        let [kind, _, channel, max] = cells.as_slice() else { return None };
+        let max = max.replace(',', "").parse::<usize>().ok()?;
+        Some(((*channel).to_owned(), kind.parse::<u8>().ok()?, max))
+    });
+    let kinds = (0..=u8::MAX).flat_map(|kind| {
+        let control = ControlFrame::max(kind).map(|max| ("control".to_owned(), kind, max));
+        let call = CallFrame::max(kind).map(|max| ("call".to_owned(), kind, max));
+        [control, call].into_iter().flatten()
+    });
+    assert_eq!(rows.collect::<Vec<_>>(), kinds.collect::<Vec<_>>());
+}
+
 #[test]
 fn a_head_is_judged_before_anything_else_is_read() {
     let hello = |length: u32| {
