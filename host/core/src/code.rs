@@ -279,6 +279,10 @@ codes! {
          you repeat it.";
     Cancelled = "MH0604" "cancelled" PluginFailure "dev.meshhost.cancelled" false:
         "the caller went away and the call was cancelled", "Nothing is to be done.";
+    PeerProtocol = "MH0605" "peer-protocol" Unreachable "dev.meshhost.peer_protocol" false:
+        "a peer sent something that is not the protocol",
+        "The connection, or the call, was ended. Both nodes need a meshhost that speaks the same version of the \
+         protocol; when they do, the peer is not what it says.";
     StoreLocked = "MH0701" "store-locked" Busy "dev.meshhost.store_locked" true:
         "the data directory is in use by another process", "The message names the process that holds it.";
     StoreMode = "MH0702" "store-mode" HostFault "dev.meshhost.store_mode" false:

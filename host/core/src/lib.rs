@@ -14,6 +14,7 @@ pub mod config;
 pub mod decide;
 pub mod diagnostic;
 pub mod evidence;
+pub mod function_type;
 pub mod gates;
 pub mod grant;
 pub mod id;

@@ -3,11 +3,14 @@
 //!
 //! Reading order: a node is its [`key`]; what nodes say of themselves and of each other is
 //! [`signed`]; who belongs to a community, and by whose word, is [`membership`]; a [`ticket`] lets
-//! one more in. A node's own word about itself is its [`record`]; what it knows of all others is its
-//! [`catalogue`]. A [`route`] says where a call could run; a [`breaker`], which nodes
-//! rest; an [`attempt`] is one call from its first try to its end.
+//! one more in, and a [`share`] says what it may call. What nodes send each other are the frames of
+//! [`wire`], with a [`value`] in them or none; a [`blob`] comes in groups that are checked one by one;
+//! A node's own word about itself is its [`record`]; what it
+//! knows of all others is its [`catalogue`]. A [`route`] says where a call could run; a [`breaker`],
+//! which nodes rest; an [`attempt`] is one call from its first try to its end.
 
 pub mod attempt;
+pub mod blob;
 pub mod breaker;
 pub mod catalogue;
 pub mod key;
@@ -17,3 +20,5 @@ pub mod route;
 pub mod share;
 pub mod signed;
 pub mod ticket;
+pub mod value;
+pub mod wire;

@@ -13,13 +13,13 @@
 mod docs;
 mod exports;
 mod features;
+mod function_type;
 mod imports;
 mod instances;
 mod structure;
 #[cfg(test)]
 mod tests;
 mod type_depth;
-mod type_text;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

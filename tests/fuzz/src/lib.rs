@@ -10,6 +10,7 @@ mod evidence;
 mod files;
 mod json;
 mod merkle;
+mod mesh;
 mod model;
 mod node;
 mod words;
@@ -35,6 +36,10 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("json", json::json),
     ("manifest", files::manifest),
     ("merkle", merkle::merkle),
+    ("mesh-frame", mesh::frame),
+    ("mesh-statement", mesh::statement),
+    ("mesh-ticket", mesh::ticket),
+    ("mesh-value", mesh::value),
     ("model", model::model),
     ("patterns", words::patterns),
     ("permission", words::permission),

@@ -85,7 +85,7 @@ fn rules(one: &str, other: &str) {
 }
 
 /// What is accepted is written so that it is understood the same.
-fn round_trip<T>(word: &str)
+pub(crate) fn round_trip<T>(word: &str)
 where
     T: FromStr + Display + PartialEq + std::fmt::Debug,
 {

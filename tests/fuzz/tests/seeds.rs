@@ -18,19 +18,20 @@ macro_rules! targets {
     ($($name:ident)*) => {
         $(#[test]
         fn $name() {
-            let target = fuzz_targets::find(stringify!($name)).expect("a target of this name");
-            drive::drive(stringify!($name), target, MUTATIONS);
+            let name = stringify!($name).replace('_', "-");
+            let target = fuzz_targets::find(&name).expect("a target of this name");
+            drive::drive(&name, target, MUTATIONS);
         })*
 
         #[test]
         fn every_target_is_driven() {
-            let driven = [$(stringify!($name)),*];
-            assert!(fuzz_targets::TARGETS.iter().all(|(name, _)| driven.contains(name)));
+            let driven = [$(stringify!($name).replace('_', "-")),*];
+            assert!(fuzz_targets::TARGETS.iter().all(|(name, _)| driven.iter().any(|d| d == name)));
         }
     };
 }
 
 targets! {
-    bundle canonical configuration event frame grants inspect json manifest merkle model
-    patterns permission profile
+    bundle canonical configuration event frame grants inspect json manifest merkle mesh_frame
+    mesh_statement mesh_ticket mesh_value model patterns permission profile
 }

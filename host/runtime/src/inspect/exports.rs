@@ -10,7 +10,7 @@ use meshhost_core::{
 use semver::Version;
 use wit_parser::{Function, Interface, InterfaceId, PackageName, Resolve, WorldId, WorldItem};
 
-use super::{ExportReport, docs::Documentation, is_run, type_text};
+use super::{ExportReport, docs::Documentation, function_type, is_run};
 use crate::schema::{FunctionSchemas, SchemaBudget, command_schemas, function_schemas};
 
 /// Interfaces that toolchains export for themselves: package-less name and function.
@@ -168,7 +168,7 @@ impl Reader<'_> {
                 interface: interface.map(str::to_owned),
                 function: function.name.clone(),
             },
-            type_hash: type_text::hash(self.resolve, function),
+            type_hash: function_type::hash(self.resolve, function),
         });
         self.report(interface, &function.name, Some(id), None);
         true

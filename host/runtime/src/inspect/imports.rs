@@ -9,7 +9,7 @@ use wit_parser::{Function, Interface, Resolve, Type, TypeDefKind, TypeId, WorldI
 use super::{
     ImportClass, ImportReport,
     exports::{id_of_import, package_of},
-    type_text,
+    function_type,
 };
 use crate::schema::{SchemaBudget, function_schemas};
 
@@ -153,7 +153,7 @@ fn links(resolve: &Resolve, name: &str, interface: &Interface) -> Option<Vec<Lin
             callee: Callee {
                 capability: id_of_import(name, package, interface, function)?,
                 version: package.version.clone(),
-                type_hash: Some(type_text::hash(resolve, function)?),
+                type_hash: Some(function_type::hash(resolve, function)?),
             },
         })
     };
