@@ -53,7 +53,9 @@ use crate::{
 mod inference;
 
 use inference::RawInference;
-pub use inference::{InferenceConfig, InferenceEngines, InferenceProvider, UnknownEngines};
+pub use inference::{
+    InferenceConfig, InferenceEngines, InferenceProvider, UnknownEngines, UnknownProvider,
+};
 
 /// Largest configuration file in bytes.
 pub const CONFIG_BYTES_MAX: usize = 64 * 1024;
