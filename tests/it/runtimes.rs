@@ -106,6 +106,26 @@ fn a_library_is_installed_listed_used_and_recorded() {
 }
 
 #[test]
+fn a_library_that_lacks_the_configured_device_is_not_used_and_says_why() {
+    let Some(library) = onnx::library() else {
+        println!("skipped: no library of ONNX Runtime here, run cargo xtask models");
+        return;
+    };
+    let home = Home::new();
+    // The one that the repository fetches is for the processor alone.
+    home.configure("[inference]\nprovider = \"cuda\"\n");
+    home.json(["runtime", "install", library.to_str().expect("a path that is text")]);
+    let found = home.json(["runtime", "list"]);
+    let first = &found["runtimes"][0];
+    let problem = first["problem"].as_str().expect("a problem");
+    assert_eq!(first["used"], false);
+    assert!(problem.contains("`cuda` is not usable"), "{problem}");
+    assert!(!problem.contains(home.data().to_str().expect("text")), "{problem}");
+    let doctor = home.run(["doctor"]).expect(Exit::HostFault as i32).stdout;
+    assert!(doctor.contains("no engine that is allowed can run models on cuda"), "{doctor}");
+}
+
+#[test]
 fn what_is_no_usable_library_is_refused_and_leaves_nothing() {
     let home = Home::new();
     let text = home.file("text/libonnxruntime.so.1.31.1", "this is no library");

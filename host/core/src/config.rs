@@ -56,7 +56,9 @@ mod inference;
 mod mesh;
 
 use inference::RawInference;
-pub use inference::{InferenceConfig, InferenceEngines, InferenceProvider, UnknownEngines};
+pub use inference::{
+    InferenceConfig, InferenceEngines, InferenceProvider, UnknownEngines, UnknownProvider,
+};
 use mesh::RawMesh;
 pub use mesh::{MeshConfig, RoutingStrategy};
 

@@ -33,7 +33,7 @@ pub use store::{Models, StoredFile, StoredModel, TextModel};
 
 /// The child's side: what the binary runs under the subcommand that [`Program::arguments`] names,
 /// with the arguments that follow it. `worker` serves models on standard input until the node
-/// closes it; `probe PATH` opens a library of ONNX Runtime and says its version.
+/// closes it; `probe PATH PROVIDER` opens a library of ONNX Runtime and says its version.
 #[must_use]
 pub fn child_main(arguments: &[OsString]) -> ExitCode {
     match arguments {
@@ -41,7 +41,9 @@ pub fn child_main(arguments: &[OsString]) -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(_) => ExitCode::FAILURE,
         },
-        [role, library] if role == library::PROBE => library::probe_main(library),
+        [role, library, provider] if role == library::PROBE => {
+            library::probe_main(library, provider)
+        }
         _ => ExitCode::FAILURE,
     }
 }

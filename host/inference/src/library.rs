@@ -9,14 +9,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{engine::onnxruntime, settings::Program};
+use crate::{
+    engine::onnxruntime::{self, Device, OnnxRuntime},
+    settings::{Program, Provider},
+};
 
-/// The argument that makes a child look at a library; the path follows.
+/// The argument that makes a child look at a library; the path and a provider follow.
 pub(crate) const PROBE: &str = "probe";
 /// What a probe's answer begins with: the library may print as well.
 const ANSWER: &str = "meshhost-onnxruntime-version:";
-/// How long a probe may take: a library on a cold disk takes a second.
-const PROBE_TIME: Duration = Duration::from_secs(20);
+/// How long a probe may take: a library on a cold disk takes a second, and those for a graphics card
+/// are tens of times as large.
+const PROBE_TIME: Duration = Duration::from_secs(60);
 /// Bytes of a probe's answer that are read.
 const ANSWER_BYTES_MAX: u64 = 64 * 1024;
 /// Entries of the folder of installed runtimes that are looked at.
@@ -135,12 +139,13 @@ pub enum ProbeError {
     NoChild,
 }
 
-/// Opens each candidate in a child process until one can be used. Blocks for as long as that takes.
+/// Opens each candidate in a child process until one can be used with this provider. Blocks for as
+/// long as that takes.
 #[must_use]
-pub fn probe_all(program: &Program, candidates: &[PathBuf]) -> Vec<Probed> {
+pub fn probe_all(program: &Program, candidates: &[PathBuf], provider: Provider) -> Vec<Probed> {
     let mut probed = Vec::new();
     for library in candidates {
-        let result = probe(program, library);
+        let result = probe(program, library, provider);
         let usable = result.is_ok();
         probed.push(Probed { library: library.clone(), result });
         if usable {
@@ -150,16 +155,17 @@ pub fn probe_all(program: &Program, candidates: &[PathBuf]) -> Vec<Probed> {
     probed
 }
 
-/// Opens one library in a child process, and gives its version. Blocks for as long as that takes.
+/// Opens one library in a child process, makes a session of the smallest model with the provider,
+/// and gives the library's version. Blocks for as long as that takes.
 ///
 /// # Errors
 /// Why it cannot be used.
-pub fn probe(program: &Program, library: &Path) -> Result<String, ProbeError> {
+pub fn probe(program: &Program, library: &Path, provider: Provider) -> Result<String, ProbeError> {
     // A name without a folder is for the loader to find.
     if library.components().count() > 1 && !library.is_file() {
         return Err(ProbeError::Missing);
     }
-    let mut child = start(program, library).map_err(|_| ProbeError::NoChild)?;
+    let mut child = start(program, library, provider).map_err(|_| ProbeError::NoChild)?;
     let stdout = child.stdout.take().ok_or(ProbeError::NoChild)?;
     // What it says is read beside, so that a library that talks much does not wait for ever.
     let reader = std::thread::spawn(move || {
@@ -178,11 +184,12 @@ pub fn probe(program: &Program, library: &Path) -> Result<String, ProbeError> {
     }
 }
 
-fn start(program: &Program, library: &Path) -> std::io::Result<Child> {
+fn start(program: &Program, library: &Path, provider: Provider) -> std::io::Result<Child> {
     Command::new(&program.path)
         .args(&program.arguments)
         .arg(PROBE)
         .arg(library)
+        .arg(provider.name())
         .env_clear()
         .envs(program.environment.iter().map(|(name, value)| (name, value)))
         .current_dir("/")
@@ -210,17 +217,14 @@ fn wait(child: &mut Child) -> Result<std::process::ExitStatus, ProbeError> {
 }
 
 /// The child's part: opens the library and says its version, or why not, on standard output.
-pub(crate) fn probe_main(library: &OsString) -> ExitCode {
+pub(crate) fn probe_main(library: &OsString, provider: &OsString) -> ExitCode {
     use std::io::Write as _;
 
-    let (line, exit) = match onnxruntime::OnnxRuntime::start(
-        Path::new(library),
-        crate::settings::Provider::Cpu,
-        1,
-    ) {
-        Ok(_) => {
-            (format!("{ANSWER}{}", onnxruntime::version(Path::new(library))), ExitCode::SUCCESS)
-        }
+    let library = Path::new(library);
+    let Some(Ok(provider)) = provider.to_str().map(str::parse) else { return ExitCode::FAILURE };
+    let started = OnnxRuntime::start(library, Device::least(provider));
+    let (line, exit) = match started.and_then(|engine| engine.check()) {
+        Ok(()) => (format!("{ANSWER}{}", onnxruntime::version(library)), ExitCode::SUCCESS),
         Err(error) => (error.message, ExitCode::FAILURE),
     };
     let mut stdout = std::io::stdout().lock();

@@ -18,7 +18,7 @@ pub(crate) struct Hello {
     pub(crate) provider: Provider,
     /// Processor threads of one session.
     pub(crate) threads: u32,
-    /// Bytes of memory that the worker may have.
+    /// Bytes of memory that the worker may have, and each session on a graphics card.
     pub(crate) memory_bytes: u64,
     /// Bytes of each region of shared memory.
     pub(crate) shared_bytes: u64,

@@ -378,7 +378,7 @@ fn choose(settings: &Settings) -> Result<EngineChoice, InferenceError> {
     if settings.engines == Engines::Embedded {
         return embedded(settings);
     }
-    let probed = library::probe_all(&settings.program, &settings.libraries);
+    let probed = library::probe_all(&settings.program, &settings.libraries, settings.provider);
     for refused in &probed {
         if let Err(error) = &refused.result {
             tracing::info!(library = %refused.library.display(), %error, "not used");
@@ -388,7 +388,7 @@ fn choose(settings: &Settings) -> Result<EngineChoice, InferenceError> {
     match usable {
         Some(usable) => Ok(EngineChoice::OnnxRuntime { library: usable.library }),
         None if settings.engines == Engines::Any => embedded(settings),
-        None => Err(no_engine("no usable library of ONNX Runtime was found on this node")),
+        None => Err(no_library(settings.provider)),
     }
 }
 
@@ -396,13 +396,13 @@ fn embedded(settings: &Settings) -> Result<EngineChoice, InferenceError> {
     if settings.provider == Provider::Cpu {
         return Ok(EngineChoice::Embedded);
     }
-    let message = format!(
-        "`{}` needs a usable library of ONNX Runtime, and none was found on this node",
-        settings.provider
-    );
-    Err(no_engine(&message))
+    Err(no_library(settings.provider))
 }
 
-fn no_engine(message: &str) -> InferenceError {
-    InferenceError::new(InferenceErrorCode::Unavailable, message)
+fn no_library(provider: Provider) -> InferenceError {
+    let message = format!(
+        "no usable library of ONNX Runtime was found on this node for `{provider}`: \
+         `meshhost runtime list` says why"
+    );
+    InferenceError::new(InferenceErrorCode::Unavailable, &message)
 }

@@ -31,7 +31,8 @@ pub struct Settings {
     pub threads: u32,
     /// Sessions of one model: each holds the model's weights again, and runs beside the others.
     pub sessions: u32,
-    /// Bytes of memory that the worker may have, all models together.
+    /// Bytes of memory that the worker may have, all models together; with CUDA each session may
+    /// have as much on the graphics card.
     pub memory_bytes: u64,
     /// Bytes of the files of all models that are loaded at once, counted once for each session:
     /// the longest unused make room for others.

@@ -20,7 +20,11 @@ use meshhost_core::inference::{InferenceError, InferenceErrorCode};
 
 use crate::{
     descriptors,
-    engine::{Engine, Interrupt, embedded::Embedded, onnxruntime::OnnxRuntime},
+    engine::{
+        Engine, Interrupt,
+        embedded::Embedded,
+        onnxruntime::{Device, OnnxRuntime},
+    },
     frame,
     memory::{Range, SharedMemory},
     message::{EngineChoice, Hello, Reply, Request},
@@ -123,7 +127,9 @@ fn start(hello: &Hello) -> Result<Box<dyn Engine>, InferenceError> {
     let threads = usize::try_from(hello.threads).unwrap_or(1);
     match &hello.engine {
         EngineChoice::OnnxRuntime { library } => {
-            Ok(Box::new(OnnxRuntime::start(library, hello.provider, threads)?))
+            let memory_bytes = usize::try_from(hello.memory_bytes).unwrap_or(usize::MAX);
+            let device = Device { provider: hello.provider, threads, memory_bytes };
+            Ok(Box::new(OnnxRuntime::start(library, device)?))
         }
         EngineChoice::Embedded => Ok(Box::new(Embedded::start(threads))),
     }

@@ -37,7 +37,7 @@ pub fn settings(config: &InferenceConfig, runtimes: &Path) -> Result<Settings, R
         runtimes,
         Some(&path),
     );
-    let environment = environment(config.provider);
+    let environment = environment(config.provider, sys::environment_as_set);
     let program = Program { path, arguments: vec![SUBCOMMAND.into()], environment };
     let threads = config.threads.unwrap_or_else(|| {
         available_parallelism().ok().and_then(|count| u32::try_from(count.get()).ok()).unwrap_or(1)
@@ -58,8 +58,12 @@ pub fn settings(config: &InferenceConfig, runtimes: &Path) -> Result<Settings, R
     })
 }
 
-fn environment(provider: InferenceProvider) -> Vec<(OsString, OsString)> {
-    let set = |name| Some((OsString::from(name), OsString::from(sys::environment(name)?)));
+/// The child's environment. An empty `CUDA_VISIBLE_DEVICES` hides every card, so it is handed on.
+fn environment(
+    provider: InferenceProvider,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Vec<(OsString, OsString)> {
+    let set = |name| Some((OsString::from(name), OsString::from(variable(name)?)));
     let device =
         ENVIRONMENT.into_iter().filter(|_| provider != InferenceProvider::Cpu).filter_map(set);
     let (name, value) = CHILD_ENVIRONMENT;
@@ -72,7 +76,8 @@ fn environment(provider: InferenceProvider) -> Vec<(OsString, OsString)> {
 pub fn runtimes(settings: &Settings, allowed: InferenceEngines) -> Runtimes {
     let mut runtimes = Vec::new();
     if allowed != InferenceEngines::Embedded {
-        for probed in library::probe_all(&settings.program, &settings.libraries) {
+        for probed in library::probe_all(&settings.program, &settings.libraries, settings.provider)
+        {
             let problem = probed.result.as_ref().err().map(ToString::to_string);
             runtimes.push(RuntimeView {
                 engine: InferenceEngines::OnnxRuntime.name().to_owned(),
@@ -148,6 +153,28 @@ mod tests {
             assert_eq!((found.len(), engine), (2, None));
             assert!(found.iter().all(|one| one.problem.is_some()));
         }
+    }
+
+    #[test]
+    fn a_graphics_card_is_found_and_hidden_as_for_the_node() {
+        let variable = |name: &str| match name {
+            "LD_LIBRARY_PATH" => Some("/opt/cuda/lib".to_owned()),
+            "CUDA_VISIBLE_DEVICES" => Some(String::new()),
+            _ => Some("secret".to_owned()),
+        };
+        let of = |provider| {
+            let environment = environment(provider, variable);
+            environment
+                .into_iter()
+                .filter(|(name, _)| *name != *CHILD_ENVIRONMENT.0)
+                .collect::<Vec<_>>()
+        };
+        let expected: Vec<(OsString, OsString)> = vec![
+            ("LD_LIBRARY_PATH".into(), "/opt/cuda/lib".into()),
+            ("CUDA_VISIBLE_DEVICES".into(), "".into()),
+        ];
+        assert_eq!(expected, of(InferenceProvider::Cuda));
+        assert_eq!(Vec::<(OsString, OsString)>::new(), of(InferenceProvider::Cpu));
     }
 
     #[test]

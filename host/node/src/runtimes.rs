@@ -13,7 +13,7 @@ use std::{
 
 use meshhost_core::{
     code::Code,
-    config::InferenceEngines,
+    config::{InferenceEngines, InferenceProvider},
     evidence::{event::EventType, fact::Facts},
     outcome::Refusal,
 };
@@ -137,7 +137,9 @@ fn copy_in(folder: &Path, program: &Program, from: &Path) -> Result<InstalledRun
         files.push(RuntimeFile { name: name.clone(), digest, bytes });
     }
     sync(&temporary).map_err(fault(COPYING.operation))?;
-    if let Err(problem) = library::probe(program, &temporary.join(&source.library)) {
+    // Whether it is good at all: what it has for a graphics card, `runtime list` says.
+    let opened = library::probe(program, &temporary.join(&source.library), InferenceProvider::Cpu);
+    if let Err(problem) = opened {
         let message = format!("{} cannot be used: {problem}", source.library);
         return Err(Refusal::new(Code::RuntimeInvalid, message));
     }

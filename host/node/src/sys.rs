@@ -81,6 +81,14 @@ pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
+/// A variable of the process's environment, also when it is empty: of some that means something
+/// else than not to be set.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+#[must_use]
+pub fn environment_as_set(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
 /// The user's home folder, when `HOME` names an absolute one: what `~` means.
 #[must_use]
 pub fn home_folder() -> Option<PathBuf> {

@@ -35,7 +35,8 @@ pub struct InferenceConfig {
     pub threads: Option<u32>,
     /// Sessions of one model: each holds its weights again, and runs beside the others.
     pub sessions: u32,
-    /// Bytes of memory of the process that runs models.
+    /// Bytes of memory of the process that runs models; with CUDA each session may have as much on
+    /// the graphics card.
     pub memory_bytes: u64,
     /// Bytes of the files of all models that are loaded at once, counted once for each session. No
     /// model's file may be larger.
@@ -113,6 +114,10 @@ pub enum InferenceProvider {
 }
 
 impl InferenceProvider {
+    /// Every choice.
+    pub const ALL: [Self; 6] =
+        [Self::Cpu, Self::Cuda, Self::Tensorrt, Self::Coreml, Self::Directml, Self::Openvino];
+
     /// Its name in the configuration and in results.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -124,6 +129,19 @@ impl InferenceProvider {
             Self::Directml => "directml",
             Self::Openvino => "openvino",
         }
+    }
+}
+
+/// There is no such provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the providers are cpu, cuda, tensorrt, coreml, directml and openvino")]
+pub struct UnknownProvider;
+
+impl FromStr for InferenceProvider {
+    type Err = UnknownProvider;
+
+    fn from_str(text: &str) -> Result<Self, UnknownProvider> {
+        Self::ALL.into_iter().find(|provider| provider.name() == text).ok_or(UnknownProvider)
     }
 }
 

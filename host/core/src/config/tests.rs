@@ -136,6 +136,10 @@ fn engines_are_named_as_the_configuration_writes_them() {
         assert_eq!(parse(&text).inference.engines, engines);
     }
     assert_eq!("ort".parse::<InferenceEngines>(), Err(UnknownEngines));
+    for provider in InferenceProvider::ALL {
+        assert_eq!(provider.name().parse(), Ok(provider));
+    }
+    assert_eq!("gpu".parse::<InferenceProvider>(), Err(UnknownProvider));
 }
 
 #[test]

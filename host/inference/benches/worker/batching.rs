@@ -95,7 +95,7 @@ impl Way {
     async fn new(path: &Path, batch_rows: u32) -> Self {
         let node = crate::node();
         let model = node.add_file(path, batch_rows, None);
-        let way = Self { node, model, inputs: tokens() };
+        let way = Self { node, model, inputs: tokens(1, 16) };
         // The first run of a shape makes what the later ones use.
         way.calls(CALLERS, 2, &mut Taken::default()).await;
         way

@@ -10,8 +10,10 @@ use meshhost_core::{
     id::Digest,
     inference::{ElementType, Elements, Inference as _, Tensor},
 };
+use meshhost_inference::Provider;
 use ort::{
     environment::Environment,
+    ep::{CUDA, ExecutionProviderDispatch, cuda::ConvAlgorithmSearch},
     session::{Session, SessionInputValue},
 };
 use tokio::runtime::Runtime;
@@ -31,8 +33,10 @@ const SMALL: (usize, usize) = (20, 200);
 const LARGE: (usize, usize) = (20, 4);
 /// What the worker's way may add to a tiny run.
 const ADDED_MAX: Duration = Duration::from_micros(60);
-/// How many times as long a run of more than 5 ms may take.
+/// How many times as long a long run may take.
 const TIMES_MAX: f64 = 1.05;
+/// What counts as a long run.
+const LONG: Duration = Duration::from_millis(5);
 /// The worker stands back behind the node on the processor by so much.
 const WORKERS_NICE: i32 = 5;
 
@@ -47,10 +51,26 @@ pub(crate) fn measure(runtime: &Runtime, files: &Files) -> Vec<Row> {
     let environment = ort::init_from(&files.library).unwrap().build().unwrap();
     runtime.block_on(async {
         let mut rows = tiny(&environment).await;
-        rows.extend(large(&environment, "PP-OCR, 320 x 320", &files.detector, picture()).await);
-        rows.extend(large(&environment, "MiniLM, 16 tokens", &files.minilm, tokens()).await);
+        for (what, model, inputs) in runs(files) {
+            rows.extend(large(&environment, what, &model, inputs).await);
+        }
         rows
     })
+}
+
+/// What runs for some milliseconds. A graphics card is given more to do besides.
+fn runs(files: &Files) -> Vec<(&'static str, Vec<u8>, Vec<Tensor>)> {
+    let read = |path: &Path| std::fs::read(path).unwrap();
+    let mut runs = vec![
+        ("PP-OCR, 320 x 320", read(&files.detector), picture()),
+        ("MiniLM, 16 tokens", read(&files.minilm), tokens(1, 16)),
+    ];
+    if onnx::provider() != Provider::Cpu {
+        let products = vec![floats("x", &[256, 2048], 0.5)];
+        runs.push(("MiniLM, 32 texts of 128 tokens", read(&files.minilm), tokens(32, 128)));
+        runs.push(("400 products, 256 x 2048 x 2048", onnx::products(2048, 400), products));
+    }
+    runs
 }
 
 fn picture() -> Vec<Tensor> {
@@ -88,24 +108,24 @@ async fn tiny(environment: &Environment) -> Vec<Row> {
 async fn large(
     environment: &Environment,
     what: &str,
-    path: &Path,
+    model: &[u8],
     inputs: Vec<Tensor>,
 ) -> Vec<Row> {
     let node = crate::node();
-    let digest = node.add_file(path, 1, None);
-    let mut pair = Pair::new(environment, &std::fs::read(path).unwrap(), node, digest, inputs);
+    let digest = node.add(model);
+    let mut pair = Pair::new(environment, model, node, digest, inputs);
     let taken = pair.turns(LARGE).await;
     let times = |one: &Times| ratio(one.median(), taken.here.median());
     let text = |one: &Times| format!("{}, {:.3} times", one.text(), times(one));
-    let reached = times(&taken.there);
+    let (by_the_worker, reached) = (format!("{what} by the worker"), text(&taken.there));
     vec![
         Row::shown(format!("{what} in this process"), taken.here.text()).by(HOW),
-        Row::must(
-            format!("{what} by the worker"),
-            text(&taken.there),
-            "≤ 1.05 times",
-            reached <= TIMES_MAX,
-        ),
+        if taken.here.median() > LONG {
+            let is_reached = times(&taken.there) <= TIMES_MAX;
+            Row::must(by_the_worker, reached, "≤ 1.05 times", is_reached)
+        } else {
+            Row::shown(by_the_worker, reached)
+        },
         Row::shown("  of it in the engine", text(&taken.engine)).by(IN_THE_ENGINE),
         Row::shown(format!("{what} in this process, nice 5"), text(&taken.stood_back)).by(NICE),
     ]
@@ -139,7 +159,8 @@ impl Pair {
         inputs: Vec<Tensor>,
     ) -> Self {
         let builder = Session::builder(environment).unwrap();
-        let mut builder = builder.with_intra_threads(1).unwrap();
+        let builder = builder.with_intra_threads(1).unwrap();
+        let mut builder = builder.with_execution_providers(providers()).unwrap();
         let session = builder.commit_from_memory(model).unwrap();
         Self { session, node, model: digest, inputs }
     }
@@ -186,6 +207,17 @@ impl Pair {
             self.node.serving.run(&caller, &self.model, inputs, vec![]).await.unwrap();
         taken.there.push(since.elapsed());
         taken.engine.push(Duration::from_micros(report.run_us));
+    }
+}
+
+/// What the worker's sessions run on, with its choices.
+fn providers() -> Vec<ExecutionProviderDispatch> {
+    match onnx::provider() {
+        Provider::Cuda => {
+            let cuda = CUDA::default().with_conv_algorithm_search(ConvAlgorithmSearch::Heuristic);
+            vec![cuda.build().error_on_failure()]
+        }
+        _ => Vec::new(),
     }
 }
 

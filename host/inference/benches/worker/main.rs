@@ -1,6 +1,7 @@
 //! What the worker costs and what batching gives, beside the engine in this very process:
 //! `cargo bench -p meshhost-inference`, which `cargo xtask bench inference` runs first. Needs what
-//! `cargo xtask models` fetches.
+//! `cargo xtask models` fetches. `MESHHOST_TEST_PROVIDER=cuda` measures both sides on a graphics
+//! card.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot run has nothing to say")]
@@ -22,6 +23,7 @@ mod restart;
 use std::path::PathBuf;
 
 use meshhost_core::inference::{ElementType, Elements, Tensor};
+use meshhost_inference::Provider;
 use node::Node;
 use report::{Figure, Row};
 use tokio::runtime::Runtime;
@@ -59,10 +61,15 @@ fn main() {
         println!("skipped: no models or no ONNX Runtime here, run cargo xtask models");
         return;
     };
+    let provider = onnx::provider();
+    if !matches!(provider, Provider::Cpu | Provider::Cuda) {
+        println!("skipped: {provider} is not measured, cpu and cuda are");
+        return;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     for (name, measure) in FIGURES {
         if !json {
-            println!("\n{}", machine::description());
+            println!("\n{}, models on {provider}", machine::description());
         }
         let figure = Figure::new(name, Ok(measure(&runtime, &files)));
         println!("{}", if json { figure.json() } else { figure.text() });
@@ -74,12 +81,12 @@ fn node() -> Node {
     Node::start(|_| {}).unwrap()
 }
 
-/// One text of 16 tokens, as MiniLM takes it.
-fn tokens() -> Vec<Tensor> {
+/// So many texts of so many tokens, as MiniLM takes them.
+fn tokens(texts: u32, each: u32) -> Vec<Tensor> {
     let numbers = |name: &str, value: i64| {
-        let bytes = (0..16).flat_map(|_| value.to_le_bytes()).collect();
-        let elements = Elements::Bytes(bytes);
-        Tensor::new(name.into(), ElementType::Int64, vec![1, 16], elements, 4096).unwrap()
+        let bytes = (0..texts * each).flat_map(|_| value.to_le_bytes()).collect();
+        let (elements, shape) = (Elements::Bytes(bytes), vec![texts, each]);
+        Tensor::new(name.into(), ElementType::Int64, shape, elements, 1 << 20).unwrap()
     };
     vec![numbers("input_ids", 2023), numbers("attention_mask", 1), numbers("token_type_ids", 0)]
 }

@@ -31,7 +31,7 @@ pub(crate) fn measure(runtime: &Runtime, files: &Files) -> Vec<Row> {
         let minilm = |node: &Node| node.add_file(&files.minilm, 1, None);
         vec![
             row("a tiny model", killed(tiny, &x).await),
-            row("MiniLM, 90 MB", killed(minilm, &tokens()).await).by(HOW),
+            row("MiniLM, 90 MB", killed(minilm, &tokens(1, 16)).await).by(HOW),
         ]
     })
 }

@@ -13,7 +13,7 @@ use meshhost_core::inference::{
 };
 use ort::{
     environment::Environment,
-    ep::ExecutionProviderDispatch,
+    ep::{ExecutionProviderDispatch, cuda::ConvAlgorithmSearch},
     logging::LogLevel,
     session::{RunOptions, SessionInputValue, builder::SessionBuilder},
     value::{DynValue, PrimitiveTensorElementType, TensorElementType, TensorRef, ValueType},
@@ -26,36 +26,64 @@ mod placement;
 
 use placement::Placement;
 
+/// `y = x` over one number: the smallest model that makes a session.
+const SMALLEST: &[u8] = b"\x08\x08B\x02\x10\x0d:5\x0a\x12\x0a\x01x\x12\x01y\x22\x08Identity:\x00\
+    \x12\x05graphZ\x0b\x0a\x01x\x12\x06\x0a\x04\x08\x01\x12\x00\
+    b\x0b\x0a\x01y\x12\x06\x0a\x04\x08\x01\x12\x00";
+
+/// What sessions run on, and what each may take of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Device {
+    pub(crate) provider: Provider,
+    /// Processor threads of one session.
+    pub(crate) threads: usize,
+    /// Bytes of one session's memory on a graphics card. What the process has besides is bounded
+    /// by the system.
+    pub(crate) memory_bytes: usize,
+}
+
+impl Device {
+    /// The provider with as little of everything as a small model needs.
+    pub(crate) const fn least(provider: Provider) -> Self {
+        Self { provider, threads: 1, memory_bytes: 64 * 1024 * 1024 }
+    }
+}
+
 /// ONNX Runtime in this process.
 #[derive(Debug)]
 pub(crate) struct OnnxRuntime {
     environment: Environment,
     version: String,
-    provider: Provider,
-    threads: usize,
+    device: Device,
 }
 
 impl OnnxRuntime {
     /// Loads the library. Once in a process: a second library is not loaded.
-    pub(crate) fn start(
-        library: &Path,
-        provider: Provider,
-        threads: usize,
-    ) -> Result<Self, InferenceError> {
+    pub(crate) fn start(library: &Path, device: Device) -> Result<Self, InferenceError> {
         let builder = ort::init_from(library).map_err(|error| {
-            InferenceError::new(
-                InferenceErrorCode::Unavailable,
-                &format!("the library of ONNX Runtime does not load: {error}"),
-            )
+            unavailable(&format!("the library of ONNX Runtime does not load: {}", said(&error)))
         })?;
         let environment = builder.with_name("meshhost").with_telemetry(false).build();
         let environment = environment.map_err(|error| unavailable(&error))?;
-        Ok(Self { environment, version: version(library), provider, threads })
+        Ok(Self { environment, version: version(library), device })
+    }
+
+    /// Makes a session that runs nothing: the provider's own libraries and its device must be there
+    /// for that.
+    pub(crate) fn check(&self) -> Result<(), InferenceError> {
+        let session = self
+            .builder(&Placement::default())
+            .and_then(|mut builder| builder.commit_from_memory(SMALLEST));
+        session.map(drop).map_err(|error| self.unusable(&error))
+    }
+
+    fn unusable(&self, error: &ort::Error) -> InferenceError {
+        unavailable(&format!("`{}` is not usable: {}", self.device.provider, said(error)))
     }
 
     fn builder(&self, placement: &Placement) -> Result<SessionBuilder, ort::Error> {
         let builder = ort::session::Session::builder(&self.environment)?
-            .with_intra_threads(self.threads)?
+            .with_intra_threads(self.device.threads)?
             .with_inter_threads(1)?
             // A session that waits must not keep a processor busy.
             .with_intra_op_spinning(false)?
@@ -63,7 +91,7 @@ impl OnnxRuntime {
             // Where the nodes were placed is said in the log alone.
             .with_log_level(LogLevel::Verbose)?
             .with_logger(placement.listener())?;
-        let providers = dispatches(self.provider);
+        let providers = dispatches(self.device);
         if providers.is_empty() {
             return Ok(builder);
         }
@@ -78,13 +106,11 @@ impl Engine for OnnxRuntime {
 
     fn load(&self, model: &[u8], _summary: &Summary) -> Result<Box<dyn Session>, InferenceError> {
         let placement = Placement::default();
-        let mut builder = self.builder(&placement).map_err(|error| {
-            unavailable(&format!("`{}` is not usable: {}", self.provider, first_line(&error)))
-        })?;
+        let mut builder = self.builder(&placement).map_err(|error| self.unusable(&error))?;
         let session = builder
             .commit_from_memory(model)
             .map_err(|error| failed("the engine cannot load the model", &error))?;
-        placement.assert(self.provider)?;
+        placement.assert(self.device.provider)?;
         let mut options = RunOptions::new().map_err(|error| unavailable(&error))?;
         options.set_log_level(LogLevel::Fatal).map_err(|error| unavailable(&error))?;
         let values = (values(session.inputs())?, values(session.outputs())?);
@@ -111,13 +137,19 @@ pub(crate) fn version(library: &Path) -> String {
 }
 
 /// What is registered for a provider, each so that it fails when it cannot be.
-fn dispatches(provider: Provider) -> Vec<ExecutionProviderDispatch> {
-    let providers = match provider {
+fn dispatches(device: Device) -> Vec<ExecutionProviderDispatch> {
+    // How to convolve is looked for at each new shape and forgotten at the next one: trying all
+    // ways takes several times as long as asking which should be fast.
+    let cuda = || {
+        ort::ep::CUDA::default()
+            .with_memory_limit(device.memory_bytes)
+            .with_conv_algorithm_search(ConvAlgorithmSearch::Heuristic)
+            .build()
+    };
+    let providers = match device.provider {
         Provider::Cpu => vec![],
-        Provider::Cuda => vec![ort::ep::CUDA::default().build()],
-        Provider::Tensorrt => {
-            vec![ort::ep::TensorRT::default().build(), ort::ep::CUDA::default().build()]
-        }
+        Provider::Cuda => vec![cuda()],
+        Provider::Tensorrt => vec![ort::ep::TensorRT::default().build(), cuda()],
         Provider::Coreml => vec![ort::ep::CoreML::default().build()],
         Provider::Directml => vec![ort::ep::DirectML::default().build()],
         Provider::Openvino => vec![ort::ep::OpenVINO::default().build()],
@@ -321,16 +353,32 @@ fn too_large(name: &str) -> InferenceError {
 }
 
 fn failed(what: &str, error: &ort::Error) -> InferenceError {
-    InferenceError::new(InferenceErrorCode::Failed, &format!("{what}: {}", first_line(error)))
+    InferenceError::new(InferenceErrorCode::Failed, &format!("{what}: {}", said(error)))
 }
 
 fn unavailable(error: &impl ToString) -> InferenceError {
-    InferenceError::new(InferenceErrorCode::Unavailable, &first_line(error))
+    InferenceError::new(InferenceErrorCode::Unavailable, &said(error))
 }
 
-/// An engine's error without the stack that some providers add.
-fn first_line(error: &impl ToString) -> String {
-    error.to_string().lines().next().unwrap_or_default().to_owned()
+/// What an engine says, for plugins as well: its first line, without the functions that it came
+/// through, without folders, and without what CUDA adds, which names the machine. What stands in
+/// quotes is the model's.
+fn said(error: &impl ToString) -> String {
+    let text = error.to_string();
+    let line = text.lines().next().unwrap_or_default();
+    let line = line.rsplit("[ONNXRuntimeError] : ").next().unwrap_or_default();
+    let line = line.split_once(" ; GPU=").map_or(line, |(line, _)| failure(line));
+    let without_folders = |word| match str::rsplit_once(word, '/') {
+        Some((_, name)) if !word.contains(['\'', '"', '`']) => name,
+        _ => word,
+    };
+    line.split(' ').map(without_folders).collect::<Vec<_>>().join(" ")
+}
+
+/// `CUDA failure 2: out of memory`, behind everything else.
+fn failure(line: &str) -> &str {
+    let library = line.rfind(" failure ").and_then(|at| line.get(..at)?.rfind(' '));
+    library.and_then(|at| line.get(at + 1..)).unwrap_or(line)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::time::Instant;
 use meshhost_core::inference::{Inference as _, InferenceErrorCode};
 
 use crate::{
-    node::{Node, caller, floats, program},
+    node::{Node, caller, floats, long, program},
     onnx,
 };
 
@@ -31,11 +31,13 @@ async fn a_worker_that_ends_while_idle_is_not_noticed_by_the_next_call() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_that_ends_in_a_run_fails_that_run_and_keeps_what_waits() {
     let Some(node) = Node::start(|_| {}) else { return };
-    let model = node.add(&onnx::products(512, 400));
-    let running = node.run(&model, floats("x", &[2048, 512], 1.0));
+    let (model, x) = long();
+    let model = node.add(&model);
+    let short = floats("x", &[1, x.shape()[1]], 1.0);
+    let running = node.run(&model, x);
     let rest = async {
         node.running(1).await;
-        let waiting = node.run(&model, floats("x", &[1, 512], 1.0));
+        let waiting = node.run(&model, short);
         let kill = async { node.kill() };
         tokio::join!(biased; waiting, kill).0
     };

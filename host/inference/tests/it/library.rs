@@ -44,7 +44,7 @@ fn bad_libraries_are_passed_over_and_the_first_good_one_is_taken() {
     let [Some(old), Some(crashing), Some(other)] = built else { return };
     let mut candidates = vec![missing, text, other, old, crashing];
     candidates.extend(onnx::library());
-    let probed = probe_all(&program(), &candidates);
+    let probed = probe_all(&program(), &candidates, onnx::provider());
     let said = |at: usize| match &probed[at].result {
         Err(ProbeError::Refused(message)) => message.clone(),
         other => panic!("{other:?}"),

@@ -5,7 +5,7 @@ use std::time::Instant;
 use meshhost_core::inference::{
     Inference as _, InferenceErrorCode, Pooling, RunReport, TextTask, TextUse,
 };
-use meshhost_inference::{Engines, TextModel};
+use meshhost_inference::{Engines, Provider, TextModel};
 
 use crate::{
     node::{Node, caller, floats},
@@ -38,7 +38,13 @@ async fn the_embedded_engine_understands_them_as_well() {
 }
 
 async fn near_and_far(engines: Engines) {
-    let Some(node) = Node::start(|settings| settings.engines = engines) else { return };
+    let change = |settings: &mut meshhost_inference::Settings| {
+        settings.engines = engines;
+        if engines == Engines::Embedded {
+            settings.provider = Provider::Cpu;
+        }
+    };
+    let Some(node) = Node::start(change) else { return };
     let Some(model) = minilm(&node) else { return };
     let embed = async |texts: &[&str]| -> (Vec<Vec<f32>>, RunReport) {
         let texts = texts.iter().map(|&text| text.to_owned()).collect();

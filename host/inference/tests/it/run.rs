@@ -6,7 +6,7 @@ use meshhost_core::inference::{ElementType, Elements, Inference as _, InferenceE
 use meshhost_inference::Provider;
 
 use crate::{
-    node::{Node, caller, floats},
+    node::{Node, caller, floats, long},
     onnx::{self, STRING, Size},
 };
 
@@ -21,12 +21,12 @@ async fn a_model_runs_in_the_worker_and_the_result_says_where() {
     let wanted = vec!["y".to_owned()];
     let result = node.serving.run(&caller("a"), &model, inputs, wanted).await.unwrap();
     assert_eq!(result.0, [floats("y", &[3, 2], 3.5)]);
-    let report = result.1;
-    assert_eq!((report.model, &*report.provider, report.batch), (model, "cpu", 1));
+    let (report, provider) = (result.1, onnx::provider());
+    assert_eq!((report.model, &*report.provider, report.batch), (model, provider.name(), 1));
     assert!(report.engine.starts_with("onnxruntime 1."), "{}", report.engine);
     let loaded = node.serving.loaded();
     assert_eq!((loaded.len(), loaded[0].sessions, loaded[0].runs), (1, 1, 1));
-    assert_eq!(loaded[0].provider, Provider::Cpu);
+    assert_eq!(loaded[0].provider, provider);
     node.serving.forget(&model);
     assert_eq!(node.serving.loaded(), []);
 }
@@ -46,7 +46,15 @@ async fn large_tensors_and_texts_cross_whole() {
     }
     let texts = Elements::Texts((0..5000).map(|at| format!("text {at} ä")).collect());
     let x = Tensor::new("x".into(), ElementType::Text, vec![5000], texts.clone(), 1 << 20).unwrap();
-    assert!(*node.run(&texts_model, x).await.unwrap().0.elements() == texts);
+    let result = node.run(&texts_model, x).await;
+    if onnx::provider() == Provider::Cpu {
+        assert!(*result.unwrap().0.elements() == texts);
+    } else {
+        // No graphics card computes with texts, and the processor does not step in.
+        let error = result.unwrap_err();
+        assert_eq!(error.code, InferenceErrorCode::Failed);
+        assert!(error.message.contains("choose another provider"), "{}", error.message);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -87,15 +95,16 @@ async fn a_model_whose_rows_belong_together_is_not_divided() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_that_is_dropped_frees_its_session() {
     let Some(node) = Node::start(|_| {}) else { return };
-    let model = node.add(&onnx::products(512, 400));
-    // Some 400 GFLOP: more than ten seconds on any processor of today.
-    let slow = node.run(&model, floats("x", &[2048, 512], 1.0));
+    let (model, x) = long();
+    let model = node.add(&model);
+    let short = floats("x", &[1, x.shape()[1]], 1.0);
+    let slow = node.run(&model, x);
     tokio::select! {
         result = slow => panic!("it was too fast: {result:?}"),
         () = node.running(1) => {}
     }
     let since = Instant::now();
-    let (_, report) = node.run(&model, floats("x", &[1, 512], 1.0)).await.unwrap();
+    let (_, report) = node.run(&model, short).await.unwrap();
     println!("the next run answered {:?} after the drop", since.elapsed());
     assert!(report.queue_us < 5_000_000, "{report:?}");
 }
@@ -106,8 +115,9 @@ async fn a_run_over_its_time_is_ended() {
         settings.run = std::time::Duration::from_millis(500);
     };
     let Some(node) = Node::start(change) else { return };
-    let model = node.add(&onnx::products(512, 400));
-    let error = node.run(&model, floats("x", &[2048, 512], 1.0)).await.unwrap_err();
+    let (model, x) = long();
+    let model = node.add(&model);
+    let error = node.run(&model, x).await.unwrap_err();
     assert_eq!(error.code, InferenceErrorCode::Failed);
     assert!(error.message.contains("longer than"), "{}", error.message);
     let small = node.add(&onnx::identity(onnx::FLOAT, &[]));
@@ -133,7 +143,11 @@ async fn models_make_room_for_one_another() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_without_onnx_runtime_has_the_embedded_engine() {
-    let Some(node) = Node::start(|settings| settings.libraries.clear()) else { return };
+    let change = |settings: &mut meshhost_inference::Settings| {
+        settings.libraries.clear();
+        settings.provider = Provider::Cpu;
+    };
+    let Some(node) = Node::start(change) else { return };
     let model = node.add(&onnx::add(2));
     let inputs = vec![floats("a", &[3, 2], 1.5), floats("b", &[3, 2], 2.0)];
     let (outputs, report) = node.serving.run(&caller("a"), &model, inputs, vec![]).await.unwrap();
@@ -147,4 +161,23 @@ async fn a_node_without_onnx_runtime_has_the_embedded_engine() {
     let model = node.add(&onnx::add(2));
     let error = node.serving.describe(&caller("a"), &model).await.unwrap_err();
     assert_eq!(error.code, InferenceErrorCode::Unavailable, "it runs on no other device instead");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_card_that_is_hidden_runs_nothing_and_the_processor_does_not_step_in() {
+    if onnx::provider() != Provider::Cuda {
+        println!("skipped: MESHHOST_TEST_PROVIDER is not cuda");
+        return;
+    }
+    let change = |settings: &mut meshhost_inference::Settings| {
+        let environment = &mut settings.program.environment;
+        environment.retain(|(name, _)| name != "CUDA_VISIBLE_DEVICES");
+        environment.push(("CUDA_VISIBLE_DEVICES".into(), "".into()));
+    };
+    let Some(node) = Node::start(change) else { return };
+    let model = node.add(&onnx::add(2));
+    let inputs = vec![floats("a", &[1, 2], 1.0), floats("b", &[1, 2], 1.0)];
+    let error = node.serving.run(&caller("a"), &model, inputs, vec![]).await.unwrap_err();
+    assert_eq!(error.code, InferenceErrorCode::Unavailable, "{error}");
+    assert!(error.message.contains("`cuda`"), "{}", error.message);
 }

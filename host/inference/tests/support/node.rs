@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    ffi::OsString,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex,
@@ -20,7 +21,7 @@ use meshhost_core::{
     ports::Clock,
 };
 use meshhost_inference::{
-    Models, Program, Serving, Settings, StoredFile, StoredModel, TextModel, WorkerState,
+    Models, Program, Provider, Serving, Settings, StoredFile, StoredModel, TextModel, WorkerState,
 };
 
 use crate::onnx;
@@ -67,8 +68,17 @@ pub(crate) fn program() -> Program {
     Program {
         path: PathBuf::from(env!("CARGO_BIN_EXE_inference-child")),
         arguments: Vec::new(),
-        environment: Vec::new(),
+        environment: environment(),
     }
+}
+
+/// What an engine on a graphics card reads of the environment, as a node hands it on.
+fn environment() -> Vec<(OsString, OsString)> {
+    if onnx::provider() == Provider::Cpu {
+        return Vec::new();
+    }
+    let set = |name: &str| Some((name.into(), onnx::variable(name)?.into()));
+    ["LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES"].into_iter().filter_map(set).collect()
 }
 
 impl Node {
@@ -80,6 +90,7 @@ impl Node {
             return None;
         };
         let mut settings = Settings::new(program(), vec![library], 1);
+        settings.provider = onnx::provider();
         change(&mut settings);
         let (store, clock) = (Arc::new(Store::default()), Arc::new(SetClock::default()));
         let (models, time) = (Arc::clone(&store), Arc::clone(&clock));
@@ -180,6 +191,18 @@ pub(crate) fn caller(plugin: &str) -> InferenceCaller {
     let quota =
         InferenceQuota { runs_per_minute: u32::MAX, ..InferenceQuota::of(&Limits::DEFAULT) };
     InferenceCaller { plugin: plugin.parse().unwrap(), quota }
+}
+
+/// A model and an input that keep its provider busy for much longer than a call takes to arrive: on
+/// any processor of today for more than ten seconds (430 GFLOP), on a graphics card for more than
+/// one (550 TFLOP).
+#[must_use]
+pub(crate) fn long() -> (Vec<u8>, Tensor) {
+    let (columns, products, rows) = match onnx::provider() {
+        Provider::Cpu => (512, 400, 2048),
+        _ => (2048, 8_000, 8192),
+    };
+    (onnx::products(columns, products), floats("x", &[rows, columns], 1.0))
 }
 
 /// A tensor of one value, over and over.

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use meshhost_core::config::InferenceProvider;
+
 /// A message that is being written.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Writer(Vec<u8>);
@@ -137,11 +139,23 @@ pub(crate) fn external_data() -> Vec<u8> {
     model(&graph.bytes(5, tensor.number(14, 1))).as_ref().to_vec()
 }
 
+/// A variable of the environment of the tests.
+#[must_use]
+pub(crate) fn variable(name: &str) -> Option<String> {
+    #[expect(clippy::disallowed_methods, reason = "tests find what they need by the environment")]
+    std::env::var(name).ok()
+}
+
+/// What runs the models: the processor, or what `MESHHOST_TEST_PROVIDER` names.
+#[must_use]
+pub(crate) fn provider() -> InferenceProvider {
+    variable("MESHHOST_TEST_PROVIDER").map_or(InferenceProvider::Cpu, |name| name.parse().unwrap())
+}
+
 /// A folder that `cargo xtask models` fills, or the one that the environment names.
-fn folder(variable: &str, name: &str) -> Option<PathBuf> {
-    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target").join(name);
-    #[expect(clippy::disallowed_methods, reason = "tests find their models by the environment")]
-    let folder = std::env::var(variable).map_or(target, PathBuf::from);
+fn folder(name: &str, below_target: &str) -> Option<PathBuf> {
+    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target").join(below_target);
+    let folder = variable(name).map_or(target, PathBuf::from);
     folder.is_dir().then(|| folder.canonicalize().unwrap())
 }
 

@@ -6,7 +6,7 @@ fn engine() -> Option<&'static OnnxRuntime> {
     static ENGINE: std::sync::OnceLock<Option<OnnxRuntime>> = std::sync::OnceLock::new();
     let engine = ENGINE.get_or_init(|| {
         let library = crate::fixture::library()?;
-        Some(OnnxRuntime::start(&library, Provider::Cpu, 1).unwrap())
+        Some(OnnxRuntime::start(&library, Device::least(Provider::Cpu)).unwrap())
     });
     if engine.is_none() {
         println!("skipped: no ONNX Runtime here, run cargo xtask models");
@@ -100,12 +100,36 @@ fn where_the_nodes_went_is_known_and_a_provider_that_is_not_there_fails_the_load
     let cuda = OnnxRuntime {
         environment: engine.environment.clone(),
         version: engine.version.clone(),
-        provider: Provider::Cuda,
-        threads: 1,
+        device: Device::least(Provider::Cuda),
     };
     let error = cuda.load(&add(2), &Summary::default()).unwrap_err();
     assert_eq!(error.code, InferenceErrorCode::Unavailable);
     assert!(error.message.contains("`cuda`"), "{}", error.message);
+    assert_eq!(cuda.check().unwrap_err(), error);
+}
+
+#[test]
+fn the_smallest_model_is_one() {
+    assert_eq!(SMALLEST, identity(FLOAT, &[]));
+    let Some(engine) = engine() else { return };
+    assert_eq!(engine.check(), Ok(()));
+}
+
+#[test]
+fn what_an_engine_says_names_neither_folders_nor_the_machine() {
+    for (error, expected) in [
+        (
+            "/src/bridge.cc:20 Get() [ONNXRuntimeError] : 1 : FAIL : cannot load /a b/1/so : no",
+            "1 : FAIL : cannot load a so : no",
+        ),
+        (
+            "/src/call.cc:1 Call(int) CUDA failure 2: out of memory ; GPU=0 ; hostname=box",
+            "CUDA failure 2: out of memory",
+        ),
+        ("running Add node. Name:'/layer/Add'\nstack", "running Add node. Name:'/layer/Add'"),
+    ] {
+        assert_eq!(said(&error), expected);
+    }
 }
 
 #[test]
