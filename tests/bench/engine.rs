@@ -186,8 +186,11 @@ fn invocation(capability: &Capability, input: Value) -> anyhow::Result<Invocatio
         mode: Mode::Sync,
         input,
         timeout_ms: None,
+        fuel: None,
+        output_bytes: None,
         depth: 1,
         chain: Vec::new(),
+        hops: Vec::new(),
         working_folder: None,
     })
 }

@@ -74,6 +74,7 @@ pub(crate) fn request(capability: &str, input: Value) -> anyhow::Result<CallRequ
     Ok(CallRequest {
         capability: capability.parse().context("a capability id")?,
         version: None,
+        node: None,
         plugin: None,
         input,
         timeout_ms: None,

@@ -38,6 +38,7 @@ impl Invoker for Nothing {
             capability_id: callee.capability,
             capability_version: None,
             plugin: None,
+            node: None,
             correlation_id: parent.correlation_id.clone(),
             outcome: Outcome::Denied(refusal),
             evidence_ids: Vec::new(),

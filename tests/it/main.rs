@@ -24,6 +24,7 @@ mod install;
 mod kill;
 mod limits;
 mod linked;
+mod mesh;
 mod model_calls;
 mod models;
 #[expect(

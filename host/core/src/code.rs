@@ -314,6 +314,29 @@ codes! {
         "the host itself failed", "This is a defect of meshhost or of the machine. The log of the node says more.";
     RootRefused = "MH0902" "root-refused" Usage "dev.meshhost.root_refused" false:
         "the node does not run as root", "Start it as an ordinary user, or pass --allow-root when there is none.";
+    NoCommunity = "MH1001" "no-community" NotFound "dev.meshhost.no_community" false:
+        "this node belongs to no community",
+        "`meshhost mesh init` begins one; `meshhost mesh join < TICKET` enters one.";
+    CommunityExists = "MH1002" "community-exists" Usage "dev.meshhost.community_exists" false:
+        "this node belongs to a community already",
+        "A node belongs to one community at a time: `meshhost mesh leave` leaves it.";
+    MeshAddress = "MH1003" "mesh-address" Usage "dev.meshhost.mesh_address" false:
+        "the mesh cannot listen there",
+        "Name another address with --listen: IP:PORT, or the name of a network interface and a port.";
+    TicketInvalid = "MH1004" "ticket-invalid" Usage "dev.meshhost.ticket_invalid" false:
+        "this is no ticket, or no name, of the mesh",
+        "A ticket is one line that `meshhost mesh init` or `meshhost mesh ticket` prints. It is read \
+         from standard input or from a file.";
+    PeerRefused = "MH1005" "peer-refused" Denied "dev.meshhost.peer_refused" false:
+        "the other node does not let this one in",
+        "It says no more on purpose. The ticket may have expired, be used up or cancelled, or this \
+         node was revoked: ask whoever runs the other node.";
+    PeerUnreachable = "MH1006" "peer-unreachable" Unreachable "host_unreachable" true:
+        "no node that could run the call can be reached",
+        "`meshhost mesh status` shows who is connected; `meshhost mesh netcheck` tries the addresses.";
+    MeshNotAllowed = "MH1007" "mesh-not-allowed" Denied "dev.meshhost.mesh_not_allowed" false:
+        "this node may not say that in its community",
+        "Trusted members and anchors let others in; anchors say who is trusted, and revoke.";
 }
 
 impl Code {

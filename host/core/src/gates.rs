@@ -322,9 +322,13 @@ fn mode(invocation: &Invocation, provider: &Provider) -> Result<(), Refusal> {
     Err(Refusal::new(Code::UnsupportedMode, message))
 }
 
-/// Gate 6: the caller's scope, the rules of every plugin in between, and the risk ceiling.
-fn policy(invocation: &Invocation, provider: &Provider) -> Result<(), Refusal> {
-    let capability = provider.capability.id.as_str();
+/// The part of gate 6 that is decided where a call enters, also when it runs on another node: the
+/// caller's scope, and the rules of every plugin in between.
+///
+/// # Errors
+/// [`Code::PolicyBlocked`].
+pub fn scope(invocation: &Invocation, capability: &CapabilityId) -> Result<(), Refusal> {
+    let capability = capability.as_str();
     let scope = &invocation.scope;
     let covered = scope.capabilities.iter().any(|pattern| covers_id(pattern, capability));
     let passed_on =
@@ -333,6 +337,14 @@ fn policy(invocation: &Invocation, provider: &Provider) -> Result<(), Refusal> {
         let message = format!("this caller's scope does not contain {capability} with this input");
         return Err(Refusal::new(Code::PolicyBlocked, message));
     }
+    Ok(())
+}
+
+/// Gate 6: the scope, and the risk ceiling.
+fn policy(invocation: &Invocation, provider: &Provider) -> Result<(), Refusal> {
+    let capability = &provider.capability.id;
+    scope(invocation, capability)?;
+    let scope = &invocation.scope;
     if provider.risk > scope.risk_ceiling {
         let message = format!(
             "{capability} has risk {}, above this caller's ceiling {}",
@@ -375,6 +387,12 @@ fn permit(invocation: &Arc<Invocation>, provider: &Provider) -> Permit {
     let mut limits = provider.limits;
     if let Some(timeout_ms) = invocation.timeout_ms {
         limits.deadline_ms = limits.deadline_ms.min(timeout_ms);
+    }
+    if let Some(fuel) = invocation.fuel {
+        limits.fuel = limits.fuel.min(fuel);
+    }
+    if let Some(output_bytes) = invocation.output_bytes {
+        limits.output_bytes = limits.output_bytes.min(output_bytes);
     }
     Permit {
         invocation: Arc::clone(invocation),

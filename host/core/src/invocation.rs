@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::{
     capability::Risk,
     id::{CapabilityId, CorrelationId, Digest, InvocationId, PluginName},
+    mesh::key::NodeKey,
     permission::CallRule,
 };
 
@@ -31,6 +32,8 @@ pub enum EntranceKind {
     Socket,
     /// Another component on this node.
     Component,
+    /// A peer, over the mesh.
+    Peer,
 }
 
 /// What a caller may call.
@@ -92,10 +95,16 @@ pub struct Invocation {
     pub input: Value,
     /// Milliseconds the caller is willing to wait; the plugin's own limit may be shorter.
     pub timeout_ms: Option<u64>,
+    /// Fuel that the caller has left for it; the plugin's own limit may be lower.
+    pub fuel: Option<u64>,
+    /// Bytes of output that the caller has left for it; the plugin's own limit may be lower.
+    pub output_bytes: Option<u64>,
     /// 1 for a call from outside; one more for each plugin in between.
     pub depth: u32,
     /// The plugins above this call, outermost first.
     pub chain: Vec<PluginName>,
+    /// The nodes that it has passed, the first one first.
+    pub hops: Vec<NodeKey>,
     /// The caller's working folder on this machine, absolute; the guest's own when it lies inside
     /// a granted folder.
     pub working_folder: Option<String>,

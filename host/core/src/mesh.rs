@@ -5,9 +5,10 @@
 //! [`signed`]; who belongs to a community, and by whose word, is [`membership`]; a [`ticket`] lets
 //! one more in, and a [`share`] says what it may call. What nodes send each other are the frames of
 //! [`wire`], with a [`value`] in them or none; a [`blob`] comes in groups that are checked one by one;
-//! A node's own word about itself is its [`record`]; what it
+//! [`peer`] is the machine of one connection. A node's own word about itself is its [`record`]; what it
 //! knows of all others is its [`catalogue`]. A [`route`] says where a call could run; a [`breaker`],
-//! which nodes rest; an [`attempt`] is one call from its first try to its end.
+//! which nodes rest; an [`attempt`] is one call from its first try to its end, and a [`receipt`] what the
+//! node that answered signs.
 
 pub mod attempt;
 pub mod blob;
@@ -15,6 +16,8 @@ pub mod breaker;
 pub mod catalogue;
 pub mod key;
 pub mod membership;
+pub mod peer;
+pub mod receipt;
 pub mod record;
 pub mod route;
 pub mod share;

@@ -122,6 +122,8 @@ pub struct CallResult {
     pub capability_version: Option<String>,
     /// The plugin that ran, when one was resolved.
     pub plugin: Option<String>,
+    /// The name of the node that ran it, when it was another than this.
+    pub node: Option<String>,
     /// The group of calls.
     pub correlation_id: CorrelationId,
     /// How it ended.

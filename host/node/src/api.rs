@@ -2,6 +2,7 @@
 //! over the admin socket, says a [`Request`] and gets a [`Reply`]. There is no other way to
 //! install, grant, call or read the record.
 
+mod mesh;
 mod models;
 mod view;
 
@@ -19,6 +20,10 @@ use serde_json::Value;
 
 use crate::store::models::ModelRecord;
 
+pub use mesh::{
+    CheckedAddress, Entered, MemberView, MeshReply, MeshRequest, MeshStatus, Pinged, TicketText,
+    TicketView, is_level,
+};
 pub use models::{
     AddedModel, DamagedFile, InstalledRuntime, ModelChange, ModelVerification, RunningModel,
     RunningModels, RuntimeChange, RuntimeFile, RuntimeView, Runtimes,
@@ -130,6 +135,13 @@ pub enum Request {
     },
     /// All capabilities.
     Capabilities,
+    /// How a capability of another node is called, as that node says.
+    Describe {
+        /// The capability.
+        capability: CapabilityId,
+        /// The node, when one is meant; else the first that has it.
+        node: Option<String>,
+    },
     /// Calls a capability.
     Call(CallRequest),
     /// Runs a component without installing it, with no grants.
@@ -227,6 +239,8 @@ pub enum Request {
     },
     /// Facts for `doctor`.
     Status,
+    /// About the mesh.
+    Mesh(MeshRequest),
 }
 
 /// What the operator agrees to.
@@ -255,6 +269,9 @@ pub struct CallRequest {
     /// A version range.
     #[serde(default)]
     pub version: Option<semver::VersionReq>,
+    /// The node that it has to run on, by name or key.
+    #[serde(default)]
+    pub node: Option<String>,
     /// The plugin, when several have it.
     #[serde(default)]
     pub plugin: Option<PluginName>,
@@ -319,6 +336,8 @@ pub enum Reply {
     Runtimes(Runtimes),
     /// What the install of a library did.
     RuntimeInstalled(Box<InstalledRuntime>),
+    /// About the mesh.
+    Mesh(Box<MeshReply>),
     /// Events or summaries, as JSON objects with documented fields.
     Events(Vec<Value>),
     /// A document: a bundle, a head, a verification report, a status.

@@ -13,3 +13,14 @@ pub(crate) async fn run<T: Send + 'static>(
     let lost = |_| Refusal::new(Code::HostFault, "a thread of the node was lost");
     tokio::task::spawn_blocking(work).await.map_err(lost)
 }
+
+/// Runs `work` here when it is small, else as [`run`] does.
+///
+/// # Errors
+/// That of the work; and as [`run`].
+pub(crate) async fn unless_small<T: Send + 'static>(
+    small: bool,
+    work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    if small { work() } else { run(work).await? }
+}

@@ -46,6 +46,7 @@ mod fixture;
 mod inference_child;
 mod inspection;
 mod json;
+mod mesh;
 mod model;
 mod outcome;
 mod parameters;
@@ -136,6 +137,10 @@ enum NodeCommand {
     Model(model::ModelCommand),
     #[command(subcommand)]
     Runtime(runtime::RuntimeCommand),
+    #[command(subcommand)]
+    Mesh(mesh::MeshCommand),
+    #[command(subcommand)]
+    Peer(mesh::PeerCommand),
 }
 
 /// Parses the command line of this process, does what it says and prints the result.
@@ -286,6 +291,8 @@ async fn ask(command: NodeCommand, session: &mut Session) -> Result<Output, Refu
         NodeCommand::Blob(command) => blob::run(command, session).await,
         NodeCommand::Model(command) => model::run(command, session).await,
         NodeCommand::Runtime(command) => runtime::run(command, session).await,
+        NodeCommand::Mesh(command) => mesh::run(command, session).await,
+        NodeCommand::Peer(command) => mesh::peer(command, session).await,
     }
 }
 

@@ -9,6 +9,7 @@
 //! by a task of its own. The guest of a stateful plugin runs on: only its own limits end it.
 
 pub mod child;
+pub mod elsewhere;
 mod end;
 pub mod places;
 mod result;
@@ -39,7 +40,12 @@ use meshhost_runtime::{
     execute::{CommandInput, Executed, Execution},
     load::Runtime,
 };
+use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
+
+use elsewhere::has_run;
+pub use elsewhere::{Elsewhere, Placement};
+pub(crate) use result::unwritten;
 
 use crate::{
     door::{end::UnfinishedCall, result::Answer},
@@ -62,6 +68,10 @@ pub struct Incoming {
     pub new: NewIds,
     /// Arguments and standard input of a command.
     pub command: Option<CommandInput>,
+    /// Where it may run.
+    pub placement: Placement,
+    /// Is told as soon as the call has begun: its start is written, and it may have effects.
+    pub started: Option<oneshot::Sender<()>>,
 }
 
 /// The door.
@@ -79,6 +89,8 @@ pub struct Door {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) host_id: HostId,
+    /// Other nodes, when this one belongs to a mesh. It holds them not alive.
+    pub(crate) elsewhere: OnceLock<Weak<dyn Elsewhere>>,
     /// The highest risk that callers reach.
     pub(crate) risk: RiskCeilings,
     /// Ends that are written after their caller went away.
@@ -97,16 +109,25 @@ pub(crate) struct Opened {
 }
 
 impl Door {
-    /// Takes one call from decision to answer.
+    /// Takes one call from decision to answer: here, or on another node.
     pub async fn call(&self, incoming: Incoming) -> CallResult {
         self.call_in(incoming, &self.registry.snapshot()).await
     }
 
     /// As [`Self::call`], among the plugins of `snapshot`.
     pub(crate) async fn call_in(&self, incoming: Incoming, snapshot: &Snapshot) -> CallResult {
-        let invocation = Arc::new(incoming.invocation);
+        let Incoming { invocation, new, command, placement, started } = incoming;
+        let invocation = Arc::new(invocation);
         let served = snapshot.resolve(&invocation);
-        let opened = match self.open(&invocation, incoming.new, served.as_ref().ok()) {
+        if let Some(elsewhere) = self.elsewhere(&placement, (&invocation, served.as_ref().ok())) {
+            let called = self.call_elsewhere(&*elsewhere, &invocation, new, &placement);
+            let result = Box::pin(called).await;
+            // A call that would only rather have run elsewhere, and has not run, runs here.
+            if served.is_err() || placement != Placement::Anywhere || has_run(&result) {
+                return result;
+            }
+        }
+        let opened = match self.open(&invocation, new, served.as_ref().ok()) {
             Ok(opened) => opened,
             Err(refusal) => return Answer::unwritten(&invocation, refusal, self.clock.now_us()),
         };
@@ -115,7 +136,7 @@ impl Door {
             Err(refusal) => return self.refuse(&opened, None, Gate::Resolution, refusal).await,
         };
         match self.decide(&opened, &served).await {
-            Ok(permit) => self.run(opened, served, *permit, incoming.command).await,
+            Ok(permit) => self.run(opened, served, *permit, command, started).await,
             Err(answer) => *answer,
         }
     }
@@ -198,6 +219,7 @@ impl Door {
         served: Arc<Served>,
         permit: Permit,
         command: Option<CommandInput>,
+        started: Option<oneshot::Sender<()>>,
     ) -> CallResult {
         let plugin = &served.plugin;
         let patience = Duration::from_millis(permit.limits().deadline_ms);
@@ -213,6 +235,10 @@ impl Door {
             Ok(ids) => ids,
             Err(answer) => return *answer,
         };
+        if let Some(started) = started {
+            // Whoever wanted to know may have gone.
+            let _ = started.send(());
+        }
         let stateful = plugin.state.is_some();
         let cancels = served.rules.read_only && !stateful;
         let unfinished = UnfinishedCall::new(self, &opened, cancels);

@@ -1,8 +1,11 @@
-//! Who calls: made here and nowhere else, from facts that the operating system vouches for.
-//! There are two makers, the command line and the socket, so that later entrances add a maker
-//! and no second way.
+//! Who calls: made here and nowhere else, from facts that the operating system or a proved key vouch
+//! for. Each way in has a maker here, and none has a second way to a component.
 
-use meshhost_core::invocation::{EntranceKind, Scope, Subject};
+use meshhost_core::{
+    capability::Risk,
+    invocation::{EntranceKind, Scope, Subject},
+    mesh::key::NodeKey,
+};
 
 /// A caller whose identity was checked, with what it may do.
 #[derive(Debug, Clone)]
@@ -25,6 +28,16 @@ impl Entrance {
     #[must_use]
     pub fn socket(user: &str, peer_uid: u32, own_uid: u32) -> Option<Self> {
         (peer_uid == own_uid).then(|| Self::owner(user, EntranceKind::Socket))
+    }
+
+    /// A peer that proved its key, with what is shared with it. It may call, and nothing else: no peer
+    /// installs, grants or configures.
+    #[must_use]
+    pub fn peer(key: &NodeKey, capabilities: Vec<String>, risk_ceiling: Risk) -> Self {
+        let subject =
+            Subject { id: format!("peer:{key}"), kind: "peer".to_owned(), verified: true };
+        let scope = Scope { capabilities, through: Vec::new(), risk_ceiling };
+        Self { subject, kind: EntranceKind::Peer, scope, administers: false }
     }
 
     fn owner(user: &str, kind: EntranceKind) -> Self {

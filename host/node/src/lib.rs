@@ -19,6 +19,7 @@ pub mod index;
 pub mod inference;
 pub mod install;
 pub mod lifecycle;
+pub mod mesh;
 pub mod models;
 pub mod node;
 pub mod registry;

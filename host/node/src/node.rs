@@ -5,50 +5,35 @@ mod audit;
 pub(crate) mod calls;
 mod configure;
 mod models;
+mod parts;
 pub mod ready;
 mod run;
 mod status;
 
-use std::{
-    io::ErrorKind,
-    path::PathBuf,
-    sync::{Arc, OnceLock},
-};
+use std::{path::PathBuf, sync::Arc};
 
 use meshhost_core::{
-    code::Code,
-    config::{CONFIG_BYTES_MAX, NodeConfig},
-    outcome::Refusal,
-    ports::Clock,
+    code::Code, config::NodeConfig, id::CapabilityId, outcome::Refusal, ports::Clock,
 };
 use meshhost_inference::Serving;
-use meshhost_runtime::{
-    cache::CodeCache,
-    load::{Ports, Runtime, RuntimeConfig},
-};
-use tokio::sync::Semaphore;
-use tokio_util::task::TaskTracker;
+use meshhost_runtime::load::{Ports, Runtime, RuntimeConfig};
 
 use crate::{
     api::{Reply, Request},
-    compiler::Compiler,
     door::{Door, child::ChildEntrance},
     entrance::Entrance,
     index::Index,
-    inference,
-    install::{Folders, Installer, READING_MAX, data::PluginData, review},
+    install::{Installer, review},
     lifecycle::Lifecycle,
+    mesh::Mesh,
     models::ModelStore,
-    node::ready::Readiness,
     registry::Registry,
-    regular_file,
     runtimes::RuntimeStore,
     store::{
         Store,
         directory::{Access, DataDirectory},
-        keys::Purpose,
     },
-    sys::{self, SystemClock, SystemEntropy},
+    sys::{SystemClock, SystemEntropy},
 };
 
 /// How a node is opened.
@@ -103,6 +88,8 @@ pub struct Node {
     runtimes: RuntimeStore,
     /// Runs models, in a process that starts when one is needed.
     serving: Arc<Serving>,
+    /// Its part in a mesh.
+    mesh: Arc<Mesh>,
     lifecycle: Lifecycle,
     clock: Arc<dyn Clock>,
 }
@@ -119,7 +106,7 @@ impl Node {
         let directory = DataDirectory::open(&options.data, options.access)
             .await
             .map_err(|error| error.refusal())?;
-        let config = configuration(&options, &directory)?;
+        let config = parts::configuration(&options, &directory)?;
         let store = Store::open(directory, &config, Arc::clone(&clock), entropy.clone())
             .await
             .map_err(|error| error.refusal())?;
@@ -129,24 +116,11 @@ impl Node {
             clock: Arc::clone(&clock),
             entropy: entropy.clone(),
         };
-        let (models, serving) = models(&store, &config, lifecycle.clone()).await?;
+        let (models, serving) = parts::models(&store, &config, lifecycle.clone()).await?;
         let runtimes = RuntimeStore::open(store.directory.runtimes(), lifecycle.clone()).await?;
         let registry = Arc::new(Registry::default());
         // The door stands before the runtime, which calls it for components that call others.
-        let door = Arc::new_cyclic(|this| Door {
-            this: this.clone(),
-            registry: Arc::clone(&registry),
-            runtime: OnceLock::new(),
-            evidence: store.evidence.clone(),
-            results: store.results.clone(),
-            blobs: store.blobs.clone(),
-            plugins: store.plugins.clone(),
-            clock: Arc::clone(&clock),
-            entropy: entropy.clone(),
-            host_id: store.keys.host_id().clone(),
-            risk: config.risk,
-            unfinished: TaskTracker::new(),
-        });
+        let door = parts::door(&store, &config, &lifecycle, &registry);
         let index = Arc::new(Index::new(store.indexes.clone(), config.index_memory_bytes));
         let ports = Ports {
             key_values: Arc::new(store.key_values.clone()),
@@ -161,12 +135,19 @@ impl Node {
             RuntimeConfig { instances: config.concurrency, file_threads: config.file_threads };
         let runtime =
             Runtime::new(sizes, ports).map_err(|error| Refusal::new(error.code, error.message))?;
-        let readiness = Arc::new(readiness(&store, &config, Arc::clone(&runtime))?);
+        let readiness = Arc::new(parts::readiness(&store, &config, Arc::clone(&runtime))?);
         if door.runtime.set(runtime).is_err() {
             return Err(Refusal::new(Code::HostFault, "the door has a runtime already"));
         }
-        let installer =
-            installer(&store, &config, Arc::clone(&registry), lifecycle.clone(), readiness, index)?;
+        let installer = parts::installer(
+            &store,
+            &config,
+            Arc::clone(&registry),
+            lifecycle.clone(),
+            readiness,
+            index,
+        )?;
+        let mesh = parts::mesh(&store, &config, &lifecycle, &door, options.access).await?;
         // Calls see plugins only when everything that they need is there.
         installer.restore().await?;
         let configured_by = options.config.named().cloned();
@@ -180,6 +161,7 @@ impl Node {
             models,
             runtimes,
             serving,
+            mesh,
             lifecycle,
             clock,
         })
@@ -268,6 +250,12 @@ impl Node {
                 Ok(Reply::Capabilities(review::capability_views(&self.registry.snapshot())))
             }
             Request::Status => self.status().await,
+            Request::Describe { capability, node } => {
+                self.describe(&capability, node.as_deref()).await
+            }
+            Request::Mesh(request) => {
+                self.mesh.handle(entrance, request).await.map(|it| Reply::Mesh(Box::new(it)))
+            }
             request @ (Request::ModelAdd { .. }
             | Request::Models
             | Request::Model { .. }
@@ -281,6 +269,21 @@ impl Node {
         }
     }
 
+    /// How a capability is called that this node does not have.
+    async fn describe(&self, id: &CapabilityId, node: Option<&str>) -> Result<Reply, Refusal> {
+        let described = self.mesh.describe(id, node).await;
+        let view = described.and_then(|view| serde_json::from_value(view).ok());
+        Ok(Reply::Capabilities(view.into_iter().collect()))
+    }
+
+    /// Starts to take part in the mesh, when the node belongs to a community.
+    ///
+    /// # Errors
+    /// When the address of the mesh cannot be bound.
+    pub async fn take_part(&self) -> Result<(), Refusal> {
+        self.mesh.serve().await
+    }
+
     fn plugins(&self) -> Reply {
         let now_us = self.clock.now_us();
         let snapshot = self.registry.snapshot();
@@ -289,6 +292,7 @@ impl Node {
 
     /// Ends: ends the actors, waits for the ends of cancelled calls, signs the head, releases the lock.
     pub async fn close(self) {
+        self.mesh.close().await;
         if let Some(runtime) = self.door.runtime.get() {
             runtime.end_actors();
         }
@@ -300,84 +304,18 @@ impl Node {
     }
 }
 
+/// A capability as `meshhost capabilities --json` prints it, for a peer.
+pub(crate) fn review_of(door: &Door, capability: &CapabilityId) -> Option<Vec<u8>> {
+    let views = review::capability_views(&door.registry.snapshot());
+    let wanted = capability.folded();
+    let view = views
+        .into_iter()
+        .find(|view| view.id.folded() == wanted || view.long_id.folded() == wanted)?;
+    serde_json::to_vec(&view).ok()
+}
+
 fn misrouted() -> Refusal {
     Refusal::new(Code::HostFault, "the request took a wrong turn inside the node")
-}
-
-fn configuration(options: &Options, directory: &DataDirectory) -> Result<NodeConfig, Refusal> {
-    let named = options.config.named();
-    let path = named.cloned().unwrap_or_else(|| directory.configuration());
-    let text = match regular_file::read_text(&path, CONFIG_BYTES_MAX) {
-        Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound && named.is_none() => {
-            return Ok(NodeConfig::DEFAULT);
-        }
-        Err(error) => {
-            let message = format!("the configuration {} cannot be read: {error}", path.display());
-            return Err(Refusal::new(Code::ConfigInvalid, message));
-        }
-    };
-    NodeConfig::parse(&path.display().to_string(), &text).map_err(Refusal::from)
-}
-
-/// The models, and what runs them.
-async fn models(
-    store: &Store,
-    config: &NodeConfig,
-    lifecycle: Lifecycle,
-) -> Result<(ModelStore, Arc<Serving>), Refusal> {
-    let (directory, config) = (&store.directory, &config.inference);
-    let settings = inference::settings(config, &directory.runtimes())?;
-    let clock = Arc::clone(&lifecycle.clock);
-    let models =
-        ModelStore::open(directory.models(), store.models.clone(), lifecycle, config).await?;
-    let catalogue = Arc::clone(models.catalogue());
-    Ok((models, Arc::new(Serving::new(settings, catalogue, clock))))
-}
-
-/// What changes the plugins of the node.
-fn installer(
-    store: &Store,
-    config: &NodeConfig,
-    registry: Arc<Registry>,
-    lifecycle: Lifecycle,
-    readiness: Arc<Readiness>,
-    index: Arc<Index>,
-) -> Result<Installer, Refusal> {
-    Ok(Installer {
-        registry,
-        plugins: store.plugins.clone(),
-        clock: Arc::clone(&lifecycle.clock),
-        lifecycle,
-        readiness,
-        ceiling: config.ceiling,
-        component_bytes: config.compile.component_bytes,
-        reading: Arc::new(Semaphore::new(READING_MAX)),
-        excluded: store.directory.excluded().map_err(|error| error.refusal())?.into(),
-        folders: Folders {
-            components: store.directory.components(),
-            grants: store.directory.grants(),
-            overlays: store.directory.overlays(),
-        },
-        data: PluginData { key_values: store.key_values.clone(), index },
-        changing: tokio::sync::Mutex::new(()),
-    })
-}
-
-fn readiness(
-    store: &Store,
-    config: &NodeConfig,
-    runtime: Arc<Runtime>,
-) -> Result<Readiness, Refusal> {
-    let cache = CodeCache {
-        folder: store.directory.code_cache(),
-        key: store.keys.derived(Purpose::CodeCache),
-    };
-    let program = sys::own_program().ok_or_else(|| {
-        Refusal::new(Code::HostFault, "the program's own file cannot be found to compile with")
-    })?;
-    let compiler = Compiler::new(program, config.compile);
-    Ok(Readiness::new(runtime, cache, compiler, store.directory.components()))
 }
 
 #[cfg(test)]

@@ -18,6 +18,8 @@ use meshhost_core::{
     permission::CallRule,
 };
 
+use tokio::sync::watch;
+
 pub use plugin::{Parts, Plugin};
 pub use served::Served;
 pub use state::State;
@@ -26,6 +28,7 @@ pub use state::State;
 #[derive(Debug, Default)]
 pub struct Registry {
     current: RwLock<Arc<Snapshot>>,
+    changes: watch::Sender<u64>,
 }
 
 /// All plugins at one moment.
@@ -47,6 +50,12 @@ impl Registry {
     /// Replaces the snapshot. Calls in progress keep the one that they began with.
     pub fn replace(&self, snapshot: Snapshot) {
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(snapshot);
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// Counts snapshots, to wait for the next.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 }
 

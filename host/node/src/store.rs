@@ -23,6 +23,7 @@ use heads::Heads;
 use index::Indexes;
 use key_values::KeyValues;
 use keys::{Keys, Purpose};
+use mesh::MeshTables;
 use models::ModelRows;
 use plugins::Plugins;
 use results::Results;
@@ -38,6 +39,7 @@ pub mod index;
 mod journal;
 pub mod key_values;
 pub mod keys;
+pub mod mesh;
 pub mod models;
 pub mod plugins;
 mod recovery;
@@ -72,6 +74,8 @@ pub struct Store {
     pub plugins: Plugins,
     /// Records of models.
     pub models: ModelRows,
+    /// What is kept of the mesh.
+    pub mesh: MeshTables,
     /// Calls that were interrupted by the end of the node before, and are ended now.
     pub interrupted: u64,
     database: Database,
@@ -127,6 +131,7 @@ impl Store {
             indexes: Indexes::new(directory.indexes(), config.durability),
             plugins: Plugins::new(database.clone()),
             models: ModelRows::new(database.clone()),
+            mesh: MeshTables::new(database.clone()),
             directory,
             keys,
             evidence,

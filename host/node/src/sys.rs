@@ -120,6 +120,32 @@ fn name_in(database: &str, uid: u32) -> Option<String> {
     })
 }
 
+/// The name of this machine as far as it can name a node: `node` when it has none that can.
+#[must_use]
+pub fn machine_name() -> String {
+    let uname = rustix::system::uname();
+    let name = uname.nodename().to_string_lossy();
+    let first = name.split('.').next().unwrap_or_default();
+    let plain: String = first
+        .chars()
+        .filter(|letter| letter.is_ascii_alphanumeric() || *letter == '-')
+        .take(32)
+        .collect();
+    if plain.is_empty() { "node".to_owned() } else { plain }
+}
+
+/// The load of one processor core over the last minute, in thousandths; `None` where the system does
+/// not say.
+#[must_use]
+pub fn load_per_core() -> Option<u32> {
+    let mut text = String::new();
+    File::open("/proc/loadavg").ok()?.take(128).read_to_string(&mut text).ok()?;
+    let load: f64 = text.split_whitespace().next()?.parse().ok()?;
+    let cores = u32::try_from(std::thread::available_parallelism().ok()?.get()).ok()?;
+    // Through text, which saturates nothing silently.
+    format!("{:.0}", load * 1_000.0 / f64::from(cores)).parse().ok()
+}
+
 /// The process's own user id.
 #[must_use]
 pub fn user_id() -> u32 {

@@ -208,6 +208,12 @@ impl Places {
         Arc::clone(&self.free).try_acquire_many_owned(count.min(self.count))
     }
 
+    /// Free places, and all.
+    pub(crate) fn counts(&self) -> (u32, u32) {
+        let free = u32::try_from(self.free.available_permits()).unwrap_or(u32::MAX);
+        (free.min(self.count), self.count)
+    }
+
     /// Notes that the pool had no slot although places were held.
     pub(crate) fn note_pool_exhausted(&self) {
         self.pool_exhausted.fetch_add(1, Ordering::Relaxed);

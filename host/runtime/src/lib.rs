@@ -11,6 +11,9 @@
 //! Absent on purpose: HTTP servers, SQL, peers, policy text. The runtime sees grants as plain
 //! values and reaches the rest through the ports of `meshhost-core`.
 
+/// The version of the WebAssembly engine; nodes tell it to each other.
+pub const ENGINE_VERSION: semver::Version = semver::Version::new(48, 0, 8);
+
 pub mod actor;
 mod aside;
 pub mod cache;

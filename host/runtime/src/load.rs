@@ -274,6 +274,12 @@ impl Runtime {
     pub fn pool_exhausted(&self) -> u64 {
         self.places.pool_exhausted()
     }
+
+    /// How many more plain calls could begin now, and how many run at most at once.
+    #[must_use]
+    pub fn slots(&self) -> (u32, u32) {
+        self.places.counts()
+    }
 }
 
 impl Linked {

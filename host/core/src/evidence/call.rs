@@ -239,6 +239,7 @@ fn origin_facts(origin: &Origin) -> Facts {
         EntranceKind::CommandLine => "command_line",
         EntranceKind::Socket => "socket",
         EntranceKind::Component => "component",
+        EntranceKind::Peer => "peer",
     };
     let mut facts = Facts::new().count("depth", u64::from(origin.depth)).text("entrance", entrance);
     if let Some(input) = origin.input {

@@ -145,6 +145,22 @@ event_types! {
     ModelRemoved = "dev.meshhost.model_removed";
     /// A library that runs models was installed, or replaced another of the same version.
     RuntimeInstalled = "dev.meshhost.runtime_installed";
+    /// This node began a community.
+    CommunityFounded = "dev.meshhost.community_founded";
+    /// This node was let into a community.
+    CommunityJoined = "dev.meshhost.community_joined";
+    /// This node left its community.
+    CommunityLeft = "dev.meshhost.community_left";
+    /// This node said what another is in the community: let in, trusted, revoked.
+    MemberStated = "dev.meshhost.member_stated";
+    /// A ticket was issued, which lets others in.
+    TicketIssued = "dev.meshhost.ticket_issued";
+    /// A ticket was cancelled.
+    TicketCancelled = "dev.meshhost.ticket_cancelled";
+    /// A capability was shared with peers.
+    CapabilityShared = "dev.meshhost.capability_shared";
+    /// A capability is shared no longer.
+    CapabilityUnshared = "dev.meshhost.capability_unshared";
     /// The node's configuration changed.
     ConfigurationChanged = "dev.meshhost.configuration_changed";
 }

@@ -65,8 +65,11 @@ fn invocation() -> Invocation {
         mode: Mode::Sync,
         input: json!({}),
         timeout_ms: None,
+        fuel: None,
+        output_bytes: None,
         depth: 1,
         chain: Vec::new(),
+        hops: Vec::new(),
         working_folder: None,
     }
 }

@@ -87,6 +87,12 @@ impl<'a> KnownNode<'a> {
         u64::try_from(now_us.saturating_sub(self.heard_us)).unwrap_or(0)
     }
 
+    /// Whether it has said what it offers to this node.
+    #[must_use]
+    pub const fn has_offered(&self) -> bool {
+        self.offer.is_some()
+    }
+
     /// What it offers to this node; nothing until it has said so.
     #[must_use]
     pub fn offered(&self) -> &'a [Offered] {

@@ -248,6 +248,18 @@ impl Membership {
         self.statements.values().flat_map(|about| about.values().map(|kept| &kept.signed))
     }
 
+    /// Everything that was said, first what `peer` needs to see that it belongs here: what makes
+    /// anchors, and what is about itself.
+    #[must_use]
+    pub fn statements_for(&self, peer: &NodeKey) -> Vec<Signed<MemberStatement>> {
+        let first = |about: &NodeKey| about == peer || self.depths.contains_key(about);
+        let said = |first_ones: bool| {
+            let about = self.statements.iter().filter(move |(key, _)| first(key) == first_ones);
+            about.flat_map(|(_, about)| about.values().map(|kept| kept.signed.clone()))
+        };
+        said(true).chain(said(false)).collect()
+    }
+
     /// The version that a new statement about `member` needs.
     #[must_use]
     pub fn next_version(&self, member: &NodeKey) -> u64 {

@@ -16,7 +16,7 @@ use super::{
     key::NodeKey,
     membership::is_name,
     share,
-    signed::{SignedError, Statement},
+    signed::{Signed, SignedError, Statement},
 };
 use crate::id::{CapabilityId, Digest, ModelName, PluginName};
 
@@ -262,6 +262,34 @@ impl Offer {
             (different.len() == all_of_it.len(), "capabilities"),
             (all_of_it.iter().all(|one| is_version(&one.version)), "versions"),
         ])
+    }
+}
+
+/// What stands in a frame of records.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Said {
+    /// A node's record, its own or passed on.
+    Record(Signed<NodeRecord>),
+    /// What the sender offers to the receiver.
+    Offer(Signed<Offer>),
+}
+
+impl Said {
+    /// As it travels.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        postcard::to_allocvec(self).unwrap_or_default()
+    }
+
+    /// What travelled.
+    ///
+    /// # Errors
+    /// [`RecordError::Signed`] when the bytes are nothing of this.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, RecordError> {
+        match postcard::take_from_bytes(bytes) {
+            Ok((said, [])) => Ok(said),
+            Ok(_) | Err(_) => Err(RecordError::Signed(SignedError::Form)),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::key::NodeKey;
-use crate::evidence::sign::Signer;
+use crate::{evidence::sign::Signer, id::Digest};
 
 /// Why a signed statement does not hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -99,6 +99,12 @@ impl<T: Statement> Signed<T> {
             return Err(SignedError::Signature);
         }
         Ok(statement)
+    }
+
+    /// Tells it from others.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        Digest::of(&[&self.signature.0[..], &self.body].concat())
     }
 
     /// Bytes that it takes, about.

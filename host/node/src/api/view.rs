@@ -129,6 +129,9 @@ pub struct CallReply {
     pub capability_version: Option<String>,
     /// The plugin that ran.
     pub plugin: Option<String>,
+    /// The node that ran it, when it was another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
     /// The word for how it ended.
     pub outcome: OutcomeKind,
     /// True only for success.

@@ -83,6 +83,8 @@ pub(crate) struct Reader<'a, In> {
     pub(crate) parameters: Option<&'a [Parameter]>,
     /// Where relative paths start.
     pub(crate) place: &'a Place,
+    /// Whether the call runs on another machine, where the paths of this one mean nothing.
+    pub(crate) elsewhere: bool,
     /// Standard input. Taken by the first argument that reads it.
     pub(crate) stdin: Option<In>,
 }
@@ -245,11 +247,11 @@ impl<In: Read> Reader<'_, In> {
     fn make_paths_absolute(&self, fields: &mut Map<String, Value>) -> Result<(), Refusal> {
         for parameter in self.parameters.into_iter().flatten().filter(|one| one.is_path) {
             match fields.get_mut(&parameter.name) {
-                Some(Value::String(path)) => *path = self.place.absolute_text(path)?,
+                Some(Value::String(path)) => *path = self.path(&parameter.name, path)?,
                 Some(Value::Array(paths)) => {
                     for path in paths {
                         if let Value::String(path) = path {
-                            *path = self.place.absolute_text(path)?;
+                            *path = self.path(&parameter.name, path)?;
                         }
                     }
                 }
@@ -257,6 +259,19 @@ impl<In: Read> Reader<'_, In> {
             }
         }
         Ok(())
+    }
+
+    fn path(&self, name: &str, path: &str) -> Result<String, Refusal> {
+        if !self.elsewhere {
+            return self.place.absolute_text(path);
+        }
+        if path.starts_with('/') {
+            return Ok(path.to_owned());
+        }
+        Err(invalid(format!(
+            "`{name}={path}` is a path of this machine, and the call runs on another: write it as that \
+             node's grants name it, from / on, or send a file where the capability takes one (key=@FILE)"
+        )))
     }
 
     fn check_required(&self, fields: &Map<String, Value>) -> Result<(), Refusal> {

@@ -58,6 +58,9 @@ pub(crate) struct CallCommand {
     /// The plugin, when several have the capability.
     #[arg(long, value_name = "PLUGIN")]
     plugin: Option<PluginName>,
+    /// The node that it has to run on, by name or key.
+    #[arg(long, value_name = "NODE")]
+    node: Option<String>,
     /// Show the parameters of the capability, or this text.
     #[arg(short, long)]
     help: bool,
@@ -91,7 +94,13 @@ pub(crate) async fn run(command: CallCommand, session: &mut Session) -> Result<O
     let written = command.capability.as_deref().unwrap_or_default();
     let (id, version) = split_version(written)?;
     let known = capabilities(session).await?;
-    let found = choose(&known, &id, command.plugin.as_ref());
+    let here = choose(&known, &id, command.plugin.as_ref()).filter(|_| command.node.is_none());
+    // What this node does not have, another may: it says how it is called.
+    let there = match here {
+        Some(_) => None,
+        None => described(&id, command.node.as_deref(), session).await?,
+    };
+    let found = here.or(there.as_ref());
     if command.help {
         return found.map(help).ok_or_else(|| not_found(&id, &known));
     }
@@ -99,12 +108,14 @@ pub(crate) async fn run(command: CallCommand, session: &mut Session) -> Result<O
     let reader = Reader {
         parameters: parameters.as_deref(),
         place: &session.place,
+        elsewhere: there.is_some(),
         stdin: Some(std::io::stdin()),
     };
     let input = reader.read(command.options.input.as_deref(), &command.arguments)?;
     let mut call = request(&id, &command.options, session);
     call.version = version;
     call.plugin.clone_from(&command.plugin);
+    call.node.clone_from(&command.node);
     call.input = put_blobs(session, input).await?;
     // A capability that is not known is asked for all the same: the node writes the attempt down.
     let (reply, told) = ask_until_granted(session, call).await?;
@@ -117,6 +128,18 @@ pub(crate) async fn run(command: CallCommand, session: &mut Session) -> Result<O
     Ok(output)
 }
 
+/// How a capability of another node is called.
+async fn described(
+    id: &CapabilityId,
+    node: Option<&str>,
+    session: &mut Session,
+) -> Result<Option<CapabilityView>, Refusal> {
+    let node = node.map(str::to_owned);
+    let reply = session.ask(Request::Describe { capability: id.clone(), node }).await?;
+    let Reply::Capabilities(mut found) = reply else { return Err(unexpected(&reply)) };
+    Ok(found.pop())
+}
+
 /// The call that the options describe, without its input.
 pub(crate) fn request(id: &CapabilityId, options: &CallOptions, session: &Session) -> CallRequest {
     let timeout_ms =
@@ -124,6 +147,7 @@ pub(crate) fn request(id: &CapabilityId, options: &CallOptions, session: &Sessio
     CallRequest {
         capability: id.clone(),
         version: None,
+        node: None,
         plugin: None,
         input: json!({}),
         timeout_ms,
@@ -241,8 +265,8 @@ fn split_version(written: &str) -> Result<(CapabilityId, Option<semver::VersionR
 }
 
 /// `500ms`, `5s`, `2m`; a bare number is seconds.
-fn parse_time(text: &str) -> Result<Duration, String> {
-    let units = [("ms", 1), ("s", 1_000), ("m", 60_000), ("", 1_000)];
+pub(super) fn parse_time(text: &str) -> Result<Duration, String> {
+    let units = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("", 1_000)];
     for (unit, milliseconds) in units {
         if let Some(number) = text.strip_suffix(unit) {
             let whole = number.parse::<u64>().ok().and_then(|one| one.checked_mul(milliseconds));

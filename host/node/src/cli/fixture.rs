@@ -115,6 +115,7 @@ pub(crate) fn call_reply(outcome: OutcomeKind, code: Option<Code>) -> CallReply 
         capability_id: "git.log".parse().unwrap(),
         capability_version: Some("0.1.0".to_owned()),
         plugin: Some("git".to_owned()),
+        node: None,
         outcome,
         success,
         data: success.then(|| json!({"commits": 2})),

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::api::Reply;
+use crate::api::{MeshReply, Reply};
 
 /// The document of a reply. `document` names the schema of [`Reply::Document`], which differs
 /// from command to command.
@@ -30,9 +30,29 @@ pub(crate) fn of(reply: &Reply, document: &str) -> Value {
         Reply::ModelsRunning(running) => object("meshhost.models-running/1", running),
         Reply::Runtimes(found) => object("meshhost.runtimes/1", found),
         Reply::RuntimeInstalled(installed) => object("meshhost.runtime-installed/1", installed),
+        Reply::Mesh(reply) => mesh(reply),
         Reply::Events(events) => json!({"schema": "meshhost.events/1", "events": events}),
         Reply::Document(value) => object(document, value),
         Reply::Error(refusal) => super::print::refusal_json(refusal),
+    }
+}
+
+fn mesh(reply: &MeshReply) -> Value {
+    match reply {
+        MeshReply::Entered(entered) => object("meshhost.mesh-entered/1", entered),
+        MeshReply::Left => json!({"schema": "meshhost.mesh-left/1"}),
+        MeshReply::Status(status) => object("meshhost.mesh-status/1", status),
+        MeshReply::Member(member) => object("meshhost.mesh-member/1", member),
+        MeshReply::Pinged(pinged) => object("meshhost.mesh-ping/1", pinged),
+        MeshReply::Checked(found) => {
+            json!({"schema": "meshhost.mesh-netcheck/1", "addresses": found})
+        }
+        MeshReply::Ticket(ticket) => object("meshhost.mesh-ticket/1", ticket),
+        MeshReply::Tickets(tickets) => {
+            json!({"schema": "meshhost.mesh-tickets/1", "tickets": tickets})
+        }
+        MeshReply::Shares(shares) => json!({"schema": "meshhost.mesh-shares/1", "shares": shares}),
+        MeshReply::Done => json!({"schema": "meshhost.done/1"}),
     }
 }
 

@@ -113,8 +113,12 @@ async fn function_call(
     session: &mut Session,
 ) -> Result<CallRequest, Refusal> {
     let known = parameters(capability);
-    let reader =
-        Reader { parameters: Some(&known), place: &session.place, stdin: Some(std::io::stdin()) };
+    let reader = Reader {
+        parameters: Some(&known),
+        place: &session.place,
+        elsewhere: false,
+        stdin: Some(std::io::stdin()),
+    };
     let input = reader.read(command.options.input.as_deref(), &command.arguments)?;
     let mut call = call::request(&capability.id, &command.options, session);
     call.input = call::put_blobs(session, input).await?;

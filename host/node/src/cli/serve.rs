@@ -7,7 +7,7 @@ use meshhost_core::outcome::Refusal;
 use serde_json::json;
 
 use super::{
-    print::{Output, Printer},
+    print::{self, Output, Printer},
     text::{BOLD, styled},
 };
 use crate::{
@@ -36,6 +36,10 @@ pub(crate) async fn run(
     printer: Printer,
 ) -> Result<Output, Refusal> {
     let node = Arc::new(Node::open(options).await?);
+    if let Err(refusal) = node.take_part().await {
+        // The node serves its own user all the same: the address may be free again later.
+        printer.say(&print::refusal_text(&refusal));
+    }
     let socket = node.socket_path();
     let options = ServeOptions { allow_root: command.allow_root };
     admin::serve(Arc::clone(&node), options, || {

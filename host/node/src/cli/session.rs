@@ -61,6 +61,7 @@ pub(crate) fn unexpected(reply: &Reply) -> Refusal {
         Reply::ModelsRunning(_) => "loaded models",
         Reply::Runtimes(_) => "engines",
         Reply::RuntimeInstalled(_) => "an installed library",
+        Reply::Mesh(_) => "something of the mesh",
         Reply::Events(_) => "events",
         Reply::Document(_) => "a document",
         Reply::Error(_) => "an error",

@@ -14,7 +14,7 @@ use meshhost_core::{
 };
 use serde_json::Value;
 
-use super::{Door, Incoming, result::Answer};
+use super::{Door, Incoming, Placement, result::Answer};
 use crate::{store::writer::NewIds, sys};
 
 /// The door, as components reach it. It holds no door alive.
@@ -77,14 +77,19 @@ impl Door {
             mode: Mode::Sync,
             input,
             timeout_ms: Some(remaining_ms),
+            fuel: parent.fuel,
+            output_bytes: parent.output_bytes,
             depth: parent.depth.saturating_add(1),
             chain,
+            hops: parent.hops.clone(),
             working_folder: None,
         };
         let call = Incoming {
             invocation,
             new: NewIds { invocation: true, correlation: false },
             command: None,
+            placement: Placement::Anywhere,
+            started: None,
         };
         // The future of a call holds the future of the call inside it: boxed, or it had no size.
         Box::pin(self.call(call)).await

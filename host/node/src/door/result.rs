@@ -59,6 +59,7 @@ impl<'a> Answer<'a> {
             capability_id: context.capability_id.clone(),
             capability_version: context.capability_version.as_deref().map(str::to_owned),
             plugin: self.served.map(|served| served.provider.plugin.to_string()),
+            node: None,
             correlation_id: invocation.correlation_id.clone(),
             outcome: self.outcome,
             evidence_ids: self.evidence_ids,
@@ -74,22 +75,28 @@ impl<'a> Answer<'a> {
 
     /// A denial of a call that cannot even be written down.
     pub(crate) fn unwritten(invocation: &Invocation, refusal: Refusal, now_us: i64) -> CallResult {
-        let at = Timestamp::from_micros(now_us).to_string();
-        CallResult {
-            invocation_id: invocation.invocation_id.clone(),
-            capability_id: invocation.capability.clone(),
-            capability_version: None,
-            plugin: None,
-            correlation_id: invocation.correlation_id.clone(),
-            outcome: Outcome::Denied(refusal),
-            evidence_ids: Vec::new(),
-            started_at: at.clone(),
-            completed_at: at,
-            replayed: false,
-            usage: Usage::default(),
-            denied: Vec::new(),
-            models: Vec::new(),
-            log: Vec::new(),
-        }
+        unwritten(invocation, Outcome::Denied(refusal), now_us)
+    }
+}
+
+/// The end of a call of which this node writes nothing down.
+pub(crate) fn unwritten(invocation: &Invocation, outcome: Outcome, now_us: i64) -> CallResult {
+    let at = Timestamp::from_micros(now_us).to_string();
+    CallResult {
+        invocation_id: invocation.invocation_id.clone(),
+        capability_id: invocation.capability.clone(),
+        capability_version: None,
+        plugin: None,
+        node: None,
+        correlation_id: invocation.correlation_id.clone(),
+        outcome,
+        evidence_ids: Vec::new(),
+        started_at: at.clone(),
+        completed_at: at,
+        replayed: false,
+        usage: Usage::default(),
+        denied: Vec::new(),
+        models: Vec::new(),
+        log: Vec::new(),
     }
 }

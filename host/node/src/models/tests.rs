@@ -29,13 +29,9 @@ impl Fixture {
         let data = home.path().join("data");
         let directory = DataDirectory::open(&data, Access::Command);
         let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
-        let store = Store::open(
-            directory.await.unwrap(),
-            &NodeConfig::DEFAULT,
-            clock.clone(),
-            entropy.clone(),
-        );
-        let store = store.await.unwrap();
+        let directory = directory.await.unwrap();
+        let node = NodeConfig::DEFAULT;
+        let store = Store::open(directory, &node, clock.clone(), entropy.clone()).await.unwrap();
         let host_id = store.keys.host_id().clone();
         let lifecycle = Lifecycle { evidence: store.evidence.clone(), host_id, clock, entropy };
         let folder = store.directory.models();

@@ -26,7 +26,12 @@ impl Node {
                 Ok(Reply::Events(audit.replay(&correlation, 0).await.map_err(refused)?))
             }
             Request::AuditWhy { invocation } => {
-                Ok(Reply::Document(audit.why(&invocation).await.map_err(refused)?))
+                match (audit.why(&invocation).await, self.mesh.why(&invocation).await?) {
+                    (Ok(why), _) => Ok(Reply::Document(why)),
+                    // It ran elsewhere: what is known here is where, and why there.
+                    (Err(_), Some(why)) => Ok(Reply::Document(why)),
+                    (Err(error), None) => Err(refused(error)),
+                }
             }
             Request::AuditExport { correlation } => {
                 let bundle = audit.export(&correlation).await.map_err(refused)?;

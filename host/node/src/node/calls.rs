@@ -13,7 +13,7 @@ use meshhost_runtime::execute::CommandInput;
 
 use crate::{
     api::{CallReply, CallRequest, DeniedView},
-    door::{Door, Incoming},
+    door::{Door, Incoming, Placement},
     entrance::Entrance,
     registry::Snapshot,
     store::{blobs::Blobs, writer::NewIds},
@@ -47,12 +47,16 @@ pub(super) async fn call_in(
     snapshot: Arc<Snapshot>,
 ) -> Result<CallReply, Refusal> {
     let command = command(blobs, &request).await?;
+    let placement = match &request.node {
+        None => Placement::Anywhere,
+        Some(node) => Placement::On(node.clone()),
+    };
     let new = NewIds {
         invocation: request.invocation_id.is_none(),
         correlation: request.invocation_id.is_none() && request.correlation_id.is_none(),
     };
     let invocation = invocation(door, entrance, request)?;
-    let incoming = Incoming { invocation, new, command };
+    let incoming = Incoming { invocation, new, command, placement, started: None };
     Ok(reply(door.call_in(incoming, &snapshot).await))
 }
 
@@ -81,8 +85,11 @@ fn invocation(
         mode: Mode::Sync,
         input: request.input,
         timeout_ms: request.timeout_ms,
+        fuel: None,
+        output_bytes: None,
         depth: 1,
         chain: Vec::new(),
+        hops: Vec::new(),
         working_folder: request
             .working_folder
             .and_then(|path| path.into_os_string().into_string().ok()),
@@ -156,6 +163,7 @@ fn reply(result: CallResult) -> CallReply {
         capability_id: result.capability_id,
         capability_version: result.capability_version,
         plugin: result.plugin,
+        node: result.node,
         outcome,
         success: data.is_some(),
         data,

@@ -12,7 +12,10 @@ use meshhost_runtime::{cache::CodeCache, compile::compile, inspect::engine_of};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::api::{CallReply, Consent, Source};
+use crate::{
+    api::{CallReply, Consent, Source},
+    store::keys::Purpose,
+};
 
 /// Counts in a global. `nap` counts after 300 ms; `again` calls `keeper.bump` and returns the first
 /// four bytes of what it was refused with.

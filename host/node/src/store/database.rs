@@ -17,9 +17,10 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use super::error::StoreError;
 
 /// The steps of the schema: number, what, SQL. See `migrations/README.md`.
-const MIGRATIONS: [(i64, &str, &str); 2] = [
+const MIGRATIONS: [(i64, &str, &str); 3] = [
     (1, "store", include_str!("../../migrations/0001_store.sql")),
     (2, "models", include_str!("../../migrations/0002_models.sql")),
+    (3, "mesh", include_str!("../../migrations/0003_mesh.sql")),
 ];
 
 /// Connections that read.

@@ -83,6 +83,11 @@ impl Keys {
         Signer::from_seed(self.node.as_bytes())
     }
 
+    /// The same key as TLS takes it: its 32 secret bytes.
+    pub(crate) fn node_seed(&self) -> [u8; 32] {
+        self.node.to_bytes()
+    }
+
     /// The key that signs evidence.
     #[must_use]
     pub fn evidence(&self) -> Signer {

@@ -253,6 +253,7 @@ impl StoredResult {
             capability_id: self.capability_id,
             capability_version: self.capability_version,
             plugin: self.plugin,
+            node: None,
             correlation_id: self.correlation_id,
             outcome,
             evidence_ids: self.evidence_ids,

@@ -117,8 +117,11 @@ pub(crate) fn invocation(depth: u32) -> Invocation {
         mode: Mode::Sync,
         input: json!({}),
         timeout_ms: None,
+        fuel: None,
+        output_bytes: None,
         depth,
         chain: Vec::new(),
+        hops: Vec::new(),
         working_folder: None,
     }
 }
@@ -257,6 +260,7 @@ impl Invoker for Memory {
             capability_id: capability,
             capability_version: None,
             plugin: None,
+            node: None,
             correlation_id: parent.correlation_id.clone(),
             outcome,
             evidence_ids: Vec::new(),

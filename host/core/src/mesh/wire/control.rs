@@ -16,7 +16,7 @@ pub(super) const STATEMENTS_MAX: usize = 512;
 /// Most records in one frame; who has more sends more frames.
 pub(super) const RECORDS_MAX: usize = 256;
 /// Longest record, in bytes.
-const RECORD_BYTES_MAX: usize = 64 * 1024;
+const RECORD_BYTES_MAX: usize = 160 * 1024;
 /// Bytes of a signature.
 const SIGNATURE_BYTES: usize = 64;
 
@@ -89,7 +89,7 @@ impl Statements {
 /// What nodes say of themselves, their own and relayed ones.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Records {
-    /// At most 256 signed records of at most 64 KiB each, as their nodes wrote them.
+    /// At most 256 signed records of at most 160 KiB each, as their nodes wrote them.
     #[serde(deserialize_with = "list::<RECORDS_MAX, _, _>")]
     pub records: Vec<Bytes>,
 }
@@ -98,7 +98,7 @@ impl Check for Records {
     fn check(&self) -> Result<(), Problem> {
         holds(self.records.len() <= RECORDS_MAX, "a frame has at most 256 records")?;
         let fits = self.records.iter().all(|record| record.len() <= RECORD_BYTES_MAX);
-        holds(fits, "a record has at most 64 KiB")
+        holds(fits, "a record has at most 160 KiB")
     }
 }
 

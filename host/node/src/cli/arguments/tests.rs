@@ -12,8 +12,12 @@ fn read_with(stdin: &str, input: Option<&str>, arguments: &[&str]) -> Result<Inp
     let capability = fixture::capability();
     let parameters = parameters(&capability);
     let place = place();
-    let reader =
-        Reader { parameters: Some(&parameters), place: &place, stdin: Some(stdin.as_bytes()) };
+    let reader = Reader {
+        parameters: Some(&parameters),
+        place: &place,
+        elsewhere: false,
+        stdin: Some(stdin.as_bytes()),
+    };
     let arguments: Vec<String> = arguments.iter().map(|&one| one.to_owned()).collect();
     reader.read(input, &arguments)
 }
@@ -127,7 +131,8 @@ fn an_input_object_and_arguments_add_up() {
 #[test]
 fn a_capability_that_is_not_known_takes_everything_as_text() {
     let place = place();
-    let reader = Reader { parameters: None, place: &place, stdin: Some(&b""[..]) };
+    let reader =
+        Reader { parameters: None, place: &place, elsewhere: false, stdin: Some(&b""[..]) };
     let arguments = ["limit=5".to_owned(), "path=.".to_owned(), "n:=1".to_owned()];
     let found = reader.read(None, &arguments).unwrap();
     assert_eq!(found.value, json!({"limit": "5", "path": ".", "n": 1}));

@@ -44,8 +44,11 @@ fn invocation(id: &str, subject: &str, input: Value) -> Invocation {
         mode: Mode::Sync,
         input,
         timeout_ms: None,
+        fuel: None,
+        output_bytes: None,
         depth: 1,
         chain: Vec::new(),
+        hops: Vec::new(),
         working_folder: None,
     }
 }
@@ -56,6 +59,7 @@ fn result(invocation: &Invocation, outcome: Outcome) -> CallResult {
         capability_id: invocation.capability.clone(),
         capability_version: Some("0.1.0".into()),
         plugin: Some("git".into()),
+        node: None,
         correlation_id: invocation.correlation_id.clone(),
         outcome,
         evidence_ids: vec!["e1".into(), "e2".into()],

@@ -1,0 +1,88 @@
+//! Calls that run on another node. Here is decided what is decided where a call enters: whether its ids
+//! are known, and whether the caller's scope contains it. Everything else is decided where it runs, by
+//! the same door.
+
+use std::{
+    fmt::Debug,
+    sync::{Arc, Weak},
+};
+
+use async_trait::async_trait;
+use meshhost_core::{
+    gates::{self, Gate},
+    invocation::Invocation,
+    outcome::{CallResult, Outcome},
+};
+
+use super::Door;
+use crate::{registry::Served, store::writer::NewIds};
+
+/// Where a call may run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Placement {
+    /// On this node when it can, else on another.
+    #[default]
+    Anywhere,
+    /// On this node alone.
+    Here,
+    /// On the node of this name or key alone.
+    On(String),
+}
+
+/// Other nodes, as the door sees them.
+#[async_trait]
+pub trait Elsewhere: Debug + Send + Sync {
+    /// Whether a name or key means this node itself.
+    fn is_own(&self, node: &str) -> bool;
+
+    /// Whether there are other nodes at all.
+    fn exists(&self) -> bool;
+
+    /// Whether a call that can run here, on this provider, had better run on another node.
+    fn is_better(&self, invocation: &Invocation, here: &Served) -> bool;
+
+    /// Runs a call on another node.
+    async fn call(&self, invocation: &Arc<Invocation>, placement: &Placement) -> CallResult;
+}
+
+impl Door {
+    /// Other nodes, when the call is to run there.
+    pub(super) fn elsewhere(
+        &self,
+        placement: &Placement,
+        (invocation, here): (&Invocation, Option<&Arc<Served>>),
+    ) -> Option<Arc<dyn Elsewhere>> {
+        let elsewhere = self.elsewhere.get().and_then(Weak::upgrade)?;
+        let wanted = match placement {
+            Placement::Here => false,
+            Placement::Anywhere => {
+                elsewhere.exists()
+                    && here.is_none_or(|served| elsewhere.is_better(invocation, served))
+            }
+            Placement::On(node) => !elsewhere.is_own(node),
+        };
+        wanted.then_some(elsewhere)
+    }
+
+    /// Takes a call to another node, when its caller may make it.
+    pub(super) async fn call_elsewhere(
+        &self,
+        elsewhere: &dyn Elsewhere,
+        invocation: &Arc<Invocation>,
+        new: NewIds,
+        placement: &Placement,
+    ) -> CallResult {
+        if let Err(refusal) = gates::scope(invocation, &invocation.capability) {
+            return match self.open(invocation, new, None) {
+                Ok(opened) => self.refuse(&opened, None, Gate::Policy, refusal).await,
+                Err(refusal) => super::Answer::unwritten(invocation, refusal, self.clock.now_us()),
+            };
+        }
+        elsewhere.call(invocation, placement).await
+    }
+}
+
+/// Whether a call ran, or may have.
+pub(super) const fn has_run(result: &CallResult) -> bool {
+    !matches!(result.outcome, Outcome::Denied(_) | Outcome::Skipped(_))
+}

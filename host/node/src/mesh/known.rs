@@ -1,0 +1,391 @@
+//! What this node knows of the others, and what it says of itself: records, offers, which peers rest,
+//! and from all of it where a call runs.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use meshhost_core::{
+    config::MeshConfig,
+    gates::Wanted,
+    invocation::Invocation,
+    mesh::{
+        breaker::{Breakers, Pass, Report, Standing},
+        catalogue::{Catalogue, Learned, PeerHas},
+        key::NodeKey,
+        membership::Membership,
+        record::{
+            Load, NodeRecord, NodeState, Offer, OfferState, Offered, RecordError, ResourceClass,
+            Said, offered_to,
+        },
+        route::{Here, Link as Way, Pin, Request, Route, Situation, route},
+        share::covers,
+    },
+};
+use tokio::sync::watch;
+
+use super::running::Running;
+use crate::{
+    door::Door,
+    registry::{Served, Snapshot},
+    sys,
+};
+
+/// What this node knows of the others.
+#[derive(Debug)]
+pub(super) struct Known {
+    policy: MeshConfig,
+    catalogue: Mutex<Catalogue>,
+    breakers: Mutex<Breakers>,
+    turn: AtomicU64,
+    news: watch::Sender<u64>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What one peer has been told.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    records: PeerHas,
+    offered: Option<Vec<Offered>>,
+}
+
+impl Known {
+    /// Nothing yet.
+    pub(super) fn new(own: NodeKey, policy: MeshConfig) -> Self {
+        Self {
+            policy,
+            catalogue: Mutex::new(Catalogue::new(own)),
+            breakers: Mutex::default(),
+            turn: AtomicU64::new(0),
+            news: watch::Sender::new(0),
+        }
+    }
+
+    /// Counts what is new about this node or another.
+    pub(super) fn news(&self) -> watch::Receiver<u64> {
+        self.news.subscribe()
+    }
+
+    fn tell(&self) {
+        self.news.send_modify(|count| *count += 1);
+    }
+
+    /// Says anew what this node is.
+    pub(super) fn publish(&self, running: &Running) {
+        let now_us = running.clock.now_us();
+        let mut catalogue = lock(&self.catalogue);
+        let record = own_record(running, &self.policy, catalogue.next_version(now_us), now_us);
+        match running.community.sign(&record) {
+            Some(signed) => {
+                if let Err(error) = catalogue.publish(signed, now_us) {
+                    tracing::warn!("this node's own record is not right: {error}");
+                }
+            }
+            None => tracing::warn!("this node's own record is too long to be signed"),
+        }
+        drop(catalogue);
+        self.tell();
+    }
+
+    /// A connection to a peer was made: it offers anew, and rests no more.
+    pub(super) fn connected(&self, peer: &NodeKey) {
+        lock(&self.catalogue).connected(peer);
+        lock(&self.breakers).reached(peer);
+    }
+
+    /// What a peer has not been told yet.
+    pub(super) fn news_for(&self, running: &Running, peer: &NodeKey, told: &mut Told) -> Vec<Said> {
+        let now_us = running.clock.now_us();
+        let mut catalogue = lock(&self.catalogue);
+        let records = running.community.membership(|membership: &Membership| {
+            catalogue.news_for(&mut told.records, membership)
+        });
+        let mut said: Vec<_> = records.into_iter().map(Said::Record).collect();
+        let offered = offer(running, peer);
+        if told.offered.as_ref().is_none_or(|before| !same(before, &offered)) {
+            let offer = Offer {
+                community: running.community.membership(Membership::community),
+                node: running.community.own(),
+                peer: *peer,
+                version: catalogue.next_version(now_us),
+                issued_us: now_us,
+                capabilities: offered.clone(),
+            };
+            said.extend(running.community.sign(&offer).map(Said::Offer));
+            told.offered = Some(offered);
+        }
+        said
+    }
+
+    /// Takes in what a peer said.
+    ///
+    /// # Errors
+    /// [`RecordError`]: nothing was taken.
+    pub(super) fn learn(
+        &self,
+        running: &Running,
+        (from, said): (&NodeKey, Said),
+        told: &mut Told,
+    ) -> Result<Option<NodeRecord>, RecordError> {
+        let now_us = running.clock.now_us();
+        let mut catalogue = lock(&self.catalogue);
+        let learned = running.community.membership(|membership: &Membership| match &said {
+            Said::Record(signed) => {
+                catalogue.learn_record(signed.clone(), &mut told.records, membership, now_us)
+            }
+            Said::Offer(signed) => catalogue.learn_offer(signed, from, membership),
+        })?;
+        drop(catalogue);
+        match (learned, said) {
+            (Learned::New, said) => {
+                self.tell();
+                running.links.touch();
+                Ok(match said {
+                    Said::Record(signed) => signed.open().ok(),
+                    Said::Offer(_) => None,
+                })
+            }
+            (Learned::OwnOutdone, _) => {
+                self.publish(running);
+                Ok(None)
+            }
+            (Learned::Known, _) => Ok(None),
+        }
+    }
+
+    /// Whether a connected peer has said what it offers.
+    pub(super) fn has_offer_of(&self, running: &Running, peer: &NodeKey) -> bool {
+        let catalogue = lock(&self.catalogue);
+        running.community.membership(|membership: &Membership| {
+            catalogue
+                .nodes(membership)
+                .any(|known| known.record.node == *peer && known.has_offered())
+        })
+    }
+
+    /// What is known of a peer.
+    pub(super) fn record(&self, running: &Running, peer: &NodeKey) -> Option<NodeRecord> {
+        let catalogue = lock(&self.catalogue);
+        if *peer == running.community.own() {
+            return catalogue.own().cloned();
+        }
+        running.community.membership(|membership: &Membership| {
+            let mut nodes = catalogue.nodes(membership);
+            nodes.find(|known| known.record.node == *peer).map(|known| known.record.clone())
+        })
+    }
+
+    /// What peers offer to this node: node, name, capability.
+    pub(super) fn offered(&self, running: &Running) -> Vec<(NodeKey, Offered)> {
+        let catalogue = lock(&self.catalogue);
+        running.community.membership(|membership: &Membership| {
+            let nodes = catalogue.nodes(membership);
+            let offers = nodes.flat_map(|known| {
+                let node = known.record.node;
+                known.offered().iter().map(move |one| (node, one.clone()))
+            });
+            offers.collect()
+        })
+    }
+
+    /// Where a call could run. This node is among the candidates when `here` provides it.
+    pub(super) fn route(
+        &self,
+        running: &Running,
+        invocation: &Invocation,
+        node: Option<&str>,
+        here: &[Offered],
+    ) -> Result<Route, meshhost_core::outcome::Refusal> {
+        let pin = node.map(|node| running.community.named(node).map(|(key, _)| Pin::Key(key)));
+        let wanted = Wanted::from(invocation);
+        let request = Request { wanted, node: pin.transpose()?, prefer: None, class: None };
+        let now_us = running.clock.now_us();
+        let ways = self.ways(running, invocation);
+        let catalogue = lock(&self.catalogue);
+        let own;
+        let record = match catalogue.own() {
+            Some(record) => record,
+            None => {
+                own = own_record(running, &self.policy, 0, now_us);
+                &own
+            }
+        };
+        let here = Here { record, providers: here, health: Default::default() };
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let situation = Situation { policy: &self.policy, here, links: &ways, turn, now_us };
+        let found = running.community.membership(|membership: &Membership| {
+            route(&request, &situation, catalogue.nodes(membership))
+        });
+        if found.candidates.is_empty() { Err(found.refusal(&request)) } else { Ok(found) }
+    }
+
+    /// Whether this node is as busy as to let others work: by its free places of now, and by its
+    /// processors when it told of them last.
+    pub(super) fn is_busy(&self, running: &Running) -> bool {
+        let told = lock(&self.catalogue).own().map(|record| record.load);
+        let slots = running.door.upgrade().and_then(|door| Some(door.runtime.get()?.slots()));
+        let (Some(told), Some((slots_free, slots))) = (told, slots) else { return false };
+        let load = Load { slots_free, slots, ..told };
+        load.busy_at_all().is_some_and(|busy| busy >= self.policy.local_first_below)
+    }
+
+    /// Whether another node comes before this one for a call that this one can run.
+    pub(super) fn is_better(
+        &self,
+        running: &Running,
+        invocation: &Invocation,
+        here: &Served,
+    ) -> bool {
+        let route = self.route(running, invocation, None, &[offered(here)]);
+        route.is_ok_and(|route| route.candidates.first().is_some_and(|first| !first.local))
+    }
+
+    fn ways(&self, running: &Running, invocation: &Invocation) -> BTreeMap<NodeKey, Way> {
+        let breakers = lock(&self.breakers);
+        let capability = &invocation.capability;
+        let now_us = running.steady_us();
+        let links = running.links.all().into_iter().filter(|link| {
+            // A call never comes back to a node that it has passed.
+            link.has_calls() && !invocation.hops.contains(&link.peer)
+        });
+        links
+            .map(|link| {
+                let way = Way {
+                    connected: true,
+                    round_trip_us: u64::try_from(link.round_trip().as_micros()).ok(),
+                    in_flight: link.calls_in_flight(),
+                    standing: breakers.standing(&link.peer, capability, now_us),
+                    health: breakers.health(&link.peer, capability),
+                };
+                (link.peer, way)
+            })
+            .collect()
+    }
+
+    /// Lets a call to a peer pass, unless it rests.
+    ///
+    /// # Errors
+    /// How it stands.
+    pub(super) fn admit(
+        &self,
+        peer: &NodeKey,
+        invocation: &Invocation,
+        (deadline_us, now_us): (i64, i64),
+    ) -> Result<Pass, Standing> {
+        lock(&self.breakers).admit(peer, &invocation.capability, deadline_us, now_us)
+    }
+
+    /// A call that passed has ended.
+    pub(super) fn report(&self, pass: Pass, report: Report, now_us: i64) {
+        lock(&self.breakers).report(pass, report, now_us);
+    }
+}
+
+/// Whether two offers differ in nothing but how busy things are.
+fn same(one: &[Offered], other: &[Offered]) -> bool {
+    let quiet = |offered: &Offered| Offered { waiting: 0, running: 0, ..offered.clone() };
+    one.len() == other.len() && one.iter().zip(other).all(|(one, other)| quiet(one) == quiet(other))
+}
+
+fn own_record(running: &Running, policy: &MeshConfig, version: u64, now_us: i64) -> NodeRecord {
+    let leaving = running.leaving.load(Ordering::Relaxed);
+    let door = running.door.upgrade();
+    NodeRecord {
+        community: running.community.membership(Membership::community),
+        node: running.community.own(),
+        name: running.community.name().to_owned(),
+        roles: policy.roles.clone(),
+        // Nobody can dial a command: it is gone soon.
+        addresses: if running.serves { running.own_addresses() } else { Vec::new() },
+        version,
+        issued_us: now_us,
+        engine: meshhost_runtime::ENGINE_VERSION,
+        program: program_version(),
+        state: if leaving { NodeState::Left } else { NodeState::Serving },
+        load: door.map_or_else(Load::default, |door| load(&door)),
+        models: Vec::new(),
+    }
+}
+
+fn program_version() -> semver::Version {
+    env!("CARGO_PKG_VERSION").parse().unwrap_or(semver::Version::new(0, 0, 0))
+}
+
+fn load(door: &Door) -> Load {
+    let (slots_free, slots) = door.runtime.get().map_or((0, 0), |runtime| runtime.slots());
+    Load { slots_free, slots, cpu: sys::load_per_core(), gpu: None }
+}
+
+/// What this node offers to a peer now.
+fn offer(running: &Running, peer: &NodeKey) -> Vec<Offered> {
+    let Some(door) = running.door.upgrade() else { return Vec::new() };
+    let patterns = running.community.shared_with(peer).unwrap_or_default();
+    let snapshot = door.registry.snapshot();
+    offered_to(&everything(&snapshot, |id| covers(&patterns, id)), &patterns)
+}
+
+/// What this node provides of what `wanted` names, the provider that is called first before others.
+pub(super) fn everything(snapshot: &Snapshot, wanted: impl Fn(&str) -> bool) -> Vec<Offered> {
+    let mut all = Vec::new();
+    for plugin in snapshot.plugins() {
+        for served in plugin.serve() {
+            let id = &served.provider.capability.id;
+            if wanted(id.as_str()) {
+                let preferred = snapshot.providers(id).first().map(|first| &first.provider.plugin);
+                let first = preferred == Some(&served.provider.plugin);
+                all.push((id.folded(), !first, offered(&served)));
+            }
+        }
+    }
+    all.sort_by(|one, other| (&one.0, one.1).cmp(&(&other.0, other.1)));
+    all.into_iter().map(|(_, _, offered)| offered).collect()
+}
+
+fn offered(served: &Served) -> Offered {
+    let capability = &served.provider.capability;
+    let plugin = &served.plugin;
+    let state = if !plugin.record.enabled || !plugin.suspended.is_empty() {
+        OfferState::Disabled
+    } else {
+        // Whether a quarantine holds against a caller is decided when the caller comes.
+        OfferState::Serving
+    };
+    Offered {
+        id: capability.id.clone(),
+        long_id: capability.long_id.clone(),
+        version: capability.version.clone(),
+        type_hash: capability.type_hash,
+        plugin: served.provider.plugin.clone(),
+        class: ResourceClass::Cpu,
+        state,
+        read_only: served.rules.read_only,
+        idempotent: served.rules.idempotent,
+        waiting: 0,
+        running: 0,
+    }
+}
+
+/// Keeps what others are told of this node true, until the mesh ends.
+pub(super) async fn keep_telling(running: std::sync::Arc<Running>) {
+    /// How often a load is told anew: half of the time after which others count it as unknown.
+    const AGAIN: std::time::Duration = std::time::Duration::from_secs(20);
+    let Some(mut plugins) = running.door.upgrade().map(|door| door.registry.changes()) else {
+        return;
+    };
+    loop {
+        running.known.publish(&running);
+        tokio::select! {
+            biased;
+            () = running.closing.cancelled() => return,
+            Ok(()) = plugins.changed() => {}
+            () = tokio::time::sleep(AGAIN) => {}
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! The peers that are connected now, and when those that are not are dialled again.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use meshhost_core::mesh::{key::NodeKey, peer::Side};
+use tokio::{sync::watch, time::Instant};
+
+use super::{link::Link, transport::Closing};
+
+/// How long one waits before a peer is dialled again: after the first try, and at most.
+const AGAIN_FIRST: Duration = Duration::from_millis(100);
+const AGAIN_MOST: Duration = Duration::from_secs(30);
+/// How long a peer that refused this node is left alone.
+const REFUSED: Duration = Duration::from_secs(30);
+
+/// The connected peers.
+#[derive(Debug)]
+pub(super) struct Links {
+    own: NodeKey,
+    table: Mutex<Table>,
+    changes: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    live: BTreeMap<NodeKey, Arc<Link>>,
+    tries: BTreeMap<NodeKey, Try>,
+}
+
+/// The last try to reach a peer.
+#[derive(Debug, Clone, Copy)]
+struct Try {
+    next: Instant,
+    wait: Duration,
+    dialling: bool,
+    refused: bool,
+}
+
+impl Links {
+    /// No peers yet.
+    pub(super) fn new(own: NodeKey) -> Self {
+        Self { own, table: Mutex::default(), changes: watch::Sender::new(0) }
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts changes of who is connected.
+    pub(super) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// Lists a peer. `false` when there is another connection with it that stays: of two that the
+    /// two sides made at the same time, the one that the lower key made. What the same side made
+    /// later replaces what it made before, which is dead then.
+    pub(super) fn add(&self, link: &Arc<Link>) -> bool {
+        let mut table = self.table();
+        if let Some(other) = table.live.get(&link.peer)
+            && !other.has_ended()
+        {
+            let made_by_lower = (link.side == Side::Dialled) == (self.own < link.peer);
+            if link.side != other.side && !made_by_lower {
+                return false;
+            }
+            other.close(Closing::Duplicate);
+        }
+        table.live.insert(link.peer, Arc::clone(link));
+        table.tries.remove(&link.peer);
+        drop(table);
+        self.touch();
+        true
+    }
+
+    /// A peer is gone; another connection with it stays.
+    pub(super) fn remove(&self, link: &Arc<Link>) {
+        let mut table = self.table();
+        if table.live.get(&link.peer).is_some_and(|live| Arc::ptr_eq(live, link)) {
+            table.live.remove(&link.peer);
+            drop(table);
+            self.touch();
+        }
+    }
+
+    /// A connected peer.
+    pub(super) fn find(&self, peer: &NodeKey) -> Option<Arc<Link>> {
+        self.table().live.get(peer).filter(|link| !link.has_ended()).cloned()
+    }
+
+    /// All connected peers.
+    pub(super) fn all(&self) -> Vec<Arc<Link>> {
+        self.table().live.values().filter(|link| !link.has_ended()).cloned().collect()
+    }
+
+    /// Whether a peer is to be dialled now; if so, it counts as being dialled until [`Self::dialled`].
+    pub(super) fn take_turn(&self, peer: &NodeKey, now: Instant) -> bool {
+        let mut table = self.table();
+        if *peer == self.own || table.live.get(peer).is_some_and(|link| !link.has_ended()) {
+            return false;
+        }
+        let first = Try { next: now, wait: AGAIN_FIRST, dialling: false, refused: false };
+        let again = table.tries.entry(*peer).or_insert(first);
+        if again.dialling || again.next > now {
+            return false;
+        }
+        again.dialling = true;
+        true
+    }
+
+    /// A dialled connection has ended, or was never made.
+    pub(super) fn dialled(&self, peer: &NodeKey, now: Instant) {
+        if let Some(again) = self.table().tries.get_mut(peer) {
+            again.dialling = false;
+            again.next = now + if again.refused { REFUSED } else { again.wait };
+            again.wait = (again.wait * 2).min(AGAIN_MOST);
+        }
+        self.touch();
+    }
+
+    /// Something about a peer has changed: whoever waits looks again.
+    pub(super) fn touch(&self) {
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// A peer does not let this node in.
+    pub(super) fn refused(&self, peer: NodeKey) {
+        if let Some(again) = self.table().tries.get_mut(&peer) {
+            again.refused = true;
+        }
+    }
+
+    /// Whether a peer did not let this node in when it was asked last.
+    pub(super) fn was_refused(&self, peer: &NodeKey) -> bool {
+        self.table().tries.get(peer).is_some_and(|again| again.refused)
+    }
+
+    /// Dials a peer at once when its turn comes next: something about it is new.
+    pub(super) fn hurry(&self, peer: &NodeKey) {
+        if let Some(again) = self.table().tries.get_mut(peer)
+            && !again.dialling
+        {
+            *again = Try { next: Instant::now(), wait: AGAIN_FIRST, ..*again };
+        }
+    }
+
+    /// Whether it is still to be seen if a peer can be reached: nobody has tried, or somebody does.
+    pub(super) fn is_open_question(&self, peer: &NodeKey) -> bool {
+        let table = self.table();
+        match table.live.get(peer).filter(|link| !link.has_ended()) {
+            Some(link) => !link.has_calls(),
+            None => table
+                .tries
+                .get(peer)
+                .is_none_or(|again| again.dialling && again.wait == AGAIN_FIRST),
+        }
+    }
+
+    /// When the next peer is to be dialled.
+    pub(super) fn next_turn(&self) -> Option<Instant> {
+        let table = self.table();
+        table.tries.values().filter(|again| !again.dialling).map(|again| again.next).min()
+    }
+}

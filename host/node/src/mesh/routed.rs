@@ -1,0 +1,197 @@
+//! One call over the mesh, from the choice of a node to its end: does what the machine of
+//! [`meshhost_core::mesh::attempt`] says. The invocation id is the same at every try, so that a node
+//! which has it already gives the recorded result instead of running it again.
+
+use std::{sync::Arc, time::Duration};
+
+use meshhost_core::{
+    code::Code,
+    invocation::Invocation,
+    mesh::{
+        attempt::{Attempt, End, Event, Next, Refused, Target},
+        breaker::Report,
+        key::NodeKey,
+        receipt::Receipt,
+        route::Route,
+        signed::Signed,
+    },
+    outcome::{CallResult, Outcome, Refusal},
+    ports::Entropy as _,
+};
+
+use super::{
+    calling::{self, Called, DEADLINE_MS, Lost},
+    running::Running,
+};
+use crate::{door::unwritten, store::mesh::RouteRow, sys::SystemEntropy};
+
+/// How long one waits for a peer to be connected at one try.
+const CONNECTING: Duration = Duration::from_secs(2);
+/// How long one waits before a node that is away is looked for again, in microseconds.
+const AGAIN_US: i64 = 100_000;
+
+/// Calls the candidates of a route until one has answered, or the end is known.
+pub(super) async fn call(
+    running: &Arc<Running>,
+    invocation: &Arc<Invocation>,
+    route: Route,
+) -> CallResult {
+    let now_us = running.steady_us();
+    let patience_ms = invocation.timeout_ms.unwrap_or(DEADLINE_MS);
+    let patience_us = i64::try_from(patience_ms).unwrap_or(i64::MAX).saturating_mul(1_000);
+    let deadline_us = now_us.saturating_add(patience_us);
+    let targets = route.candidates.iter().map(Target::from);
+    let id = invocation.invocation_id.clone();
+    let (mut attempt, mut next) = Attempt::new(id, targets, now_us, deadline_us);
+    let mut last = None;
+    let end = loop {
+        let (target, at_us, patient) = match next {
+            Next::Try { target, at_us } => (target, at_us, false),
+            Next::Recall { target, at_us } => (target, at_us, true),
+            Next::Finish(end) => break end,
+        };
+        wait_until(running, at_us).await;
+        let Some(node) = attempt.node(target).copied() else { break End::Unreachable };
+        let mut event = once(running, invocation, (&node, deadline_us), &mut last).await;
+        // A node that may have run it is asked as soon as it is back, however long that takes.
+        while patient && event == Event::Unreachable && running.steady_us() < deadline_us {
+            wait_until(running, running.steady_us().saturating_add(AGAIN_US)).await;
+            event = once(running, invocation, (&node, deadline_us), &mut last).await;
+        }
+        if running.steady_us() >= deadline_us && event == Event::Unreachable {
+            event = Event::Deadline { sent: false };
+        }
+        next = attempt.after(event, chance(), running.steady_us());
+    };
+    let answered = last.filter(|_| matches!(end, End::Answered | End::Refused));
+    let (ran_on, receipt, result) = match answered {
+        Some(Last { node, called }) => (Some(node), called.receipt, called.result),
+        None => (None, None, unanswered(running, invocation, &route, end)),
+    };
+    note(running, &route, (ran_on, receipt), &result).await;
+    result
+}
+
+/// The last answer, and whose it is.
+struct Last {
+    node: NodeKey,
+    called: Called,
+}
+
+/// Keeps where the call ran and why there. A call whose route could not be kept has run all the same:
+/// the evidence is where it ran.
+async fn note(
+    running: &Running,
+    route: &Route,
+    (ran_on, receipt): (Option<NodeKey>, Option<Signed<Receipt>>),
+    result: &CallResult,
+) {
+    let outcome = serde_json::to_value(result.outcome.kind());
+    let row = RouteRow {
+        invocation_id: result.invocation_id.clone(),
+        at_us: running.clock.now_us(),
+        capability: result.capability_id.to_string(),
+        outcome: outcome.ok().and_then(|it| it.as_str().map(str::to_owned)).unwrap_or_default(),
+        ran_on,
+        words: route.in_words(ran_on.as_ref()),
+        route: serde_json::to_string(route).unwrap_or_default(),
+        receipt,
+    };
+    if let Err(error) = running.tables.save_route(&row).await {
+        tracing::warn!("where a call ran was not kept: {error}");
+    }
+}
+
+/// One try on one node.
+async fn once(
+    running: &Arc<Running>,
+    invocation: &Arc<Invocation>,
+    (node, deadline_us): (&NodeKey, i64),
+    last: &mut Option<Last>,
+) -> Event {
+    let now_us = running.steady_us();
+    let left_us = u64::try_from(deadline_us.saturating_sub(now_us)).unwrap_or(0);
+    let left = Duration::from_micros(left_us);
+    let Ok(pass) = running.known.admit(node, invocation, (deadline_us, now_us)) else {
+        return Event::Unreachable;
+    };
+    let Some(link) = running.connected(node, CONNECTING.min(left)).await else {
+        running.known.report(pass, Report::Unreachable, running.steady_us());
+        return Event::Unreachable;
+    };
+    let name = running.community.member(node).map_or_else(|| node.short(), |member| member.name);
+    let timeout_ms = Some((left_us / 1_000).max(1));
+    let shorter = Invocation { timeout_ms, ..(**invocation).clone() };
+    let asked = calling::call(running, &link, &shorter, &name).await;
+    let ended_us = running.steady_us();
+    let took_us = u64::try_from(ended_us.saturating_sub(now_us)).unwrap_or(0);
+    let (event, report) = match asked {
+        Err(Lost::NotSent) => (Event::Unreachable, Report::Unreachable),
+        Err(Lost::TimedOut) => (Event::Deadline { sent: true }, Report::GivenUp),
+        Err(Lost::Sent) => (Event::Lost, Report::Unreachable),
+        Ok(called) => {
+            let told = answered(&called.result, took_us);
+            *last = Some(Last { node: *node, called });
+            told
+        }
+    };
+    running.known.report(pass, report, ended_us);
+    event
+}
+
+/// What an answer means for other nodes, and for the one that gave it.
+fn answered(result: &CallResult, took_us: u64) -> (Event, Report) {
+    match &result.outcome {
+        Outcome::Denied(refusal) | Outcome::Skipped(refusal) => {
+            let whom = Refused::of(refusal.code);
+            let retry_after_ms = refusal.retry_after_ms;
+            (Event::Refused { whom, retry_after_ms }, Report::Refused)
+        }
+        Outcome::Failure(refusal) => {
+            // The plugin's own answers are no failures of the node.
+            let well = refusal.code == Code::PluginFailure;
+            (Event::Answered, Report::Answered { well, took_us })
+        }
+        Outcome::Success(_) | Outcome::Indeterminate(_) => {
+            (Event::Answered, Report::Answered { well: true, took_us })
+        }
+    }
+}
+
+/// What a call without an answer is to its caller.
+fn unanswered(running: &Running, invocation: &Invocation, route: &Route, end: End) -> CallResult {
+    let asked: Vec<_> = route.candidates.iter().map(|one| one.name.as_str()).collect();
+    let asked = asked.join(", ");
+    let outcome = match end {
+        End::Indeterminate => Outcome::Indeterminate(Refusal::new(
+            Code::Indeterminate,
+            format!(
+                "{asked} did not answer, and the call may have run there; the same call with the \
+                 same --id gets the recorded result once the node is back"
+            ),
+        )),
+        End::Deadline => Outcome::Denied(Refusal::new(
+            Code::LimitDeadline,
+            format!("the time was over before {asked} had begun"),
+        )),
+        End::Unreachable | End::Refused | End::Answered => Outcome::Denied(Refusal::new(
+            Code::PeerUnreachable,
+            format!("{asked} cannot be reached; nothing ran"),
+        )),
+    };
+    unwritten(invocation, outcome, running.clock.now_us())
+}
+
+async fn wait_until(running: &Running, at_us: i64) {
+    let left_us = at_us.saturating_sub(running.steady_us());
+    if let Ok(left @ 1..) = u64::try_from(left_us) {
+        tokio::time::sleep(Duration::from_micros(left)).await;
+    }
+}
+
+/// A random number from 0 to 1,000, so that many who wait do not come back at once.
+fn chance() -> u16 {
+    let mut bytes = [0; 2];
+    SystemEntropy.fill(&mut bytes);
+    u16::from_le_bytes(bytes) % 1_001
+}

@@ -1,0 +1,299 @@
+//! The mesh while it runs: the socket, the peers, and the tasks that keep both going.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use meshhost_core::{
+    config::MeshConfig,
+    mesh::{
+        key::NodeKey,
+        membership::{MemberStatement, Membership},
+        signed::Signed,
+        wire::{ControlFrame, Hello, PROTOCOL, Statements},
+    },
+    outcome::Refusal,
+    ports::Clock,
+};
+use tokio::time::Instant;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    community::{Addresses, Community},
+    known::{self, Known},
+    link::{Conversation, Link},
+    links::Links,
+    listen, serving,
+    tls::Tls,
+    transport::{Arriving, Channel, Closing, Protocol, Transport},
+};
+use crate::{door::Door, store::mesh::MeshTables};
+
+/// How long peers are told that this node goes.
+const FAREWELL: Duration = Duration::from_secs(2);
+/// How long the connector rests at most before it looks again whom to dial.
+const REST: Duration = Duration::from_secs(5);
+
+/// The mesh while it runs.
+#[derive(Debug)]
+pub(super) struct Running {
+    /// Who belongs to it.
+    pub(super) community: Arc<Community>,
+    /// The socket.
+    pub(super) transport: Transport,
+    /// Who is connected.
+    pub(super) links: Links,
+    /// Where peers may be.
+    pub(super) addresses: Arc<Addresses>,
+    /// Keeps where calls ran.
+    pub(super) tables: MeshTables,
+    /// What is known of the others.
+    pub(super) known: Known,
+    /// Whether others can connect to this node: a command is gone soon.
+    pub(super) serves: bool,
+    /// The way of every call.
+    pub(super) door: Weak<Door>,
+    /// The time.
+    pub(super) clock: Arc<dyn Clock>,
+    /// When it was started.
+    begun: Instant,
+    /// Whether this node has said that it goes.
+    pub(super) leaving: AtomicBool,
+    /// What goes on.
+    pub(super) tasks: TaskTracker,
+    /// Says that it ends.
+    pub(super) closing: CancellationToken,
+}
+
+/// What a mesh runs with.
+#[derive(Debug)]
+pub(super) struct Settings {
+    /// Where it listens.
+    pub(super) address: SocketAddr,
+    /// This node's end of TLS.
+    pub(super) tls: Tls,
+    /// Keeps where calls ran.
+    pub(super) tables: MeshTables,
+    /// Where calls run.
+    pub(super) policy: MeshConfig,
+    /// Whether others can connect to this node.
+    pub(super) serves: bool,
+    /// The way of every call.
+    pub(super) door: Weak<Door>,
+    /// The time.
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+impl Running {
+    /// Binds the socket and starts.
+    ///
+    /// # Errors
+    /// When the address cannot be bound.
+    pub(super) fn start(
+        community: Arc<Community>,
+        addresses: Arc<Addresses>,
+        settings: Settings,
+    ) -> Result<Arc<Self>, Refusal> {
+        let Settings { address, tls, tables, policy, serves, door, clock } = settings;
+        let transport = Transport::bind(address, tls)?;
+        let links = Links::new(community.own());
+        let (tasks, closing) = (TaskTracker::new(), CancellationToken::new());
+        let known = Known::new(community.own(), policy);
+        let running = Arc::new(Self {
+            community,
+            transport,
+            links,
+            addresses,
+            tables,
+            known,
+            serves,
+            door,
+            clock,
+            begun: Instant::now(),
+            leaving: AtomicBool::new(false),
+            tasks,
+            closing,
+        });
+        running.tasks.spawn(known::keep_telling(Arc::clone(&running)));
+        running.tasks.spawn(Arc::clone(&running).accept());
+        running.tasks.spawn(Arc::clone(&running).connect());
+        Ok(running)
+    }
+
+    /// Where others find this node: what it listens on, or every address of the machine when it
+    /// listens on all.
+    pub(super) fn own_addresses(&self) -> Vec<SocketAddr> {
+        let Some(address) = self.transport.address() else { return Vec::new() };
+        listen::reachable_at(address)
+    }
+
+    /// How this node greets.
+    fn hello(&self) -> Hello {
+        Hello {
+            protocol: PROTOCOL,
+            community: self.community.membership(Membership::community),
+            ticket: None,
+            name: self.community.name().to_owned(),
+        }
+    }
+
+    /// Takes connections that others make, until the mesh ends.
+    async fn accept(self: Arc<Self>) {
+        loop {
+            let arriving = tokio::select! {
+                biased;
+                () = self.closing.cancelled() => return,
+                arriving = self.transport.accept() => arriving,
+            };
+            let Some(arriving) = arriving else { return };
+            self.tasks.spawn(Arc::clone(&self).welcome(arriving));
+        }
+    }
+
+    async fn welcome(self: Arc<Self>, arriving: Arriving) {
+        let Some(channel) = arriving.finish().await else { return };
+        match channel.protocol() {
+            Protocol::Control => Conversation::accept(self, channel).await,
+            Protocol::Calls => {
+                // Only who is connected for control has calls.
+                match self.links.find(&channel.peer()) {
+                    Some(link) => self.attach(&link, channel),
+                    None => channel.close(Closing::Refused),
+                }
+            }
+        }
+    }
+
+    /// Serves the calls that come on a connection, and makes calls on it.
+    pub(super) fn attach(self: &Arc<Self>, link: &Arc<Link>, channel: Channel) {
+        channel.admit();
+        if !link.attach(channel.clone()) {
+            channel.close(Closing::Duplicate);
+            return;
+        }
+        self.links.touch();
+        self.tasks.spawn(serving::serve(Arc::clone(self), Arc::clone(link), channel));
+    }
+
+    /// Dials members that are not connected, until the mesh ends.
+    async fn connect(self: Arc<Self>) {
+        let (mut members, mut links) = (self.community.changes(), self.links.changes());
+        loop {
+            for peer in
+                self.community.membership(|it| it.members().keys().copied().collect::<Vec<_>>())
+            {
+                self.dial_if_due(peer);
+            }
+            let rest = Instant::now() + REST;
+            let wake = self.links.next_turn().map_or(rest, |next| next.min(rest));
+            tokio::select! {
+                biased;
+                () = self.closing.cancelled() => return,
+                Ok(()) = members.changed() => {}
+                Ok(()) = links.changed() => {}
+                () = tokio::time::sleep_until(wake) => {}
+            }
+        }
+    }
+
+    fn dial_if_due(self: &Arc<Self>, peer: NodeKey) {
+        let addresses = self.addresses.of(&peer);
+        if addresses.is_empty() || !self.links.take_turn(&peer, Instant::now()) {
+            return;
+        }
+        let running = Arc::clone(self);
+        self.tasks.spawn(async move {
+            for address in addresses {
+                let dial = running.transport.dial(address, peer, Protocol::Control);
+                let dialled = tokio::select! {
+                    biased;
+                    () = running.closing.cancelled() => return,
+                    dialled = dial => dialled,
+                };
+                match dialled {
+                    Ok(channel) => {
+                        let hello = running.hello();
+                        Conversation::dial(Arc::clone(&running), channel, hello).await;
+                        break;
+                    }
+                    Err(error) => {
+                        tracing::debug!(peer = %peer.short(), %address, "not reached: {error}");
+                    }
+                }
+            }
+            running.links.dialled(&peer, Instant::now());
+        });
+    }
+
+    /// A peer that is connected, or is within `patience`.
+    pub(super) async fn connected(&self, peer: &NodeKey, patience: Duration) -> Option<Arc<Link>> {
+        if let Some(link) = self.links.find(peer) {
+            return Some(link);
+        }
+        self.links.hurry(peer);
+        let found = self.until(patience, || {
+            let link = self.links.find(peer);
+            (link.is_some() || self.links.was_refused(peer)).then_some(link)
+        });
+        found.await.flatten()
+    }
+
+    /// Waits until it is known of every member whether it can be reached, or for `patience`.
+    pub(super) async fn settled(&self, patience: Duration) {
+        let open = || {
+            let members =
+                self.community.membership(|it| it.members().keys().copied().collect::<Vec<_>>());
+            members.iter().any(|peer| {
+                *peer != self.community.own()
+                    && !self.addresses.of(peer).is_empty()
+                    && (self.links.is_open_question(peer)
+                        || (self.links.find(peer).is_some()
+                            && !self.known.has_offer_of(self, peer)))
+            })
+        };
+        self.until(patience, || (!open()).then_some(())).await;
+    }
+
+    /// Looks whenever who is connected has changed, until there is something or for `patience`.
+    async fn until<T>(&self, patience: Duration, look: impl Fn() -> Option<T>) -> Option<T> {
+        let mut changes = self.links.changes();
+        let found = async {
+            loop {
+                if let Some(found) = look() {
+                    return found;
+                }
+                // The table never goes before this.
+                let _ = changes.changed().await;
+            }
+        };
+        tokio::time::timeout(patience, found).await.ok()
+    }
+
+    /// Tells every connected peer that this node leaves the community.
+    pub(super) fn say_farewell(&self, farewell: Signed<MemberStatement>) {
+        for link in self.links.all() {
+            let statements = Statements { statements: vec![farewell.clone()] };
+            link.send(ControlFrame::Statements(statements));
+        }
+    }
+
+    /// Microseconds by a clock that never goes back; it says nothing of the time of day.
+    pub(super) fn steady_us(&self) -> i64 {
+        i64::try_from(self.begun.elapsed().as_micros()).unwrap_or(i64::MAX)
+    }
+
+    /// Ends: peers are told, and the socket is closed.
+    pub(super) async fn close(&self) {
+        self.leaving.store(true, Ordering::Relaxed);
+        self.known.publish(self);
+        self.closing.cancel();
+        self.tasks.close();
+        let _ = tokio::time::timeout(FAREWELL, self.tasks.wait()).await;
+        self.transport.close().await;
+    }
+}

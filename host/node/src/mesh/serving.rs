@@ -1,0 +1,297 @@
+//! What peers ask of this node on the connection for calls. Each stream is one question, and for each
+//! it is looked up anew who the peer is and what is shared with it.
+
+use std::{sync::Arc, time::Duration};
+
+use meshhost_core::{
+    capability::Risk,
+    code::Code,
+    id::{CapabilityId, InvocationId},
+    invocation::{Invocation, Mode},
+    json::{self, Bounds},
+    mesh::{
+        receipt::{self, Receipt},
+        share,
+        wire::{
+            Accepted, Answer, Body, Bytes, CallFrame, CallRefusal, Declined, Describe, Described,
+            Ended, Invoke,
+        },
+    },
+    outcome::{CallResult, Outcome, Refusal},
+};
+use tokio::sync::oneshot;
+
+use super::{
+    link::Link,
+    running::Running,
+    transport::{Channel, Closing, Sending, Stream},
+};
+use crate::{
+    blocking,
+    door::{Door, Incoming, Placement},
+    entrance::Entrance,
+    node::review_of,
+    store::writer::NewIds,
+};
+
+/// How long a peer may take to say what a stream is for.
+const QUESTION: Duration = Duration::from_secs(10);
+/// Highest risk that a peer reaches.
+const RISK_CEILING: Risk = Risk::Medium;
+/// Bytes of JSON from which on it is read on a thread of its own.
+const AT_ONCE_BYTES: usize = 256 * 1024;
+/// Calls that a call may stand below, over all nodes.
+const DEPTH_MAX: u32 = 16;
+
+/// Serves the streams of one connection until it ends.
+pub(super) async fn serve(running: Arc<Running>, link: Arc<Link>, channel: Channel) {
+    loop {
+        let stream = tokio::select! {
+            biased;
+            () = running.closing.cancelled() => return,
+            () = link.ended() => return,
+            stream = channel.accept() => stream,
+        };
+        let Ok(stream) = stream else {
+            link.close(Closing::Silent);
+            return;
+        };
+        // Whoever was revoked asks nothing more, even on a connection that still stands.
+        let Some(shared) = running.community.shared_with(&link.peer) else {
+            link.close(Closing::Refused);
+            return;
+        };
+        running.tasks.spawn(answer(Arc::clone(&running), Arc::clone(&link), shared, stream));
+    }
+}
+
+async fn answer(running: Arc<Running>, link: Arc<Link>, shared: Vec<String>, stream: Stream) {
+    let Stream { mut sending, mut receiving } = stream;
+    let question = tokio::time::timeout(QUESTION, receiving.read::<CallFrame>()).await;
+    let Ok(Ok(Some(question))) = question else {
+        sending.cancel();
+        receiving.stop();
+        return;
+    };
+    let question = match question {
+        CallFrame::Invoke(invoke) => {
+            invoke_here(&running, &link, shared, *invoke, &mut sending).await;
+            return;
+        }
+        CallFrame::Describe(question) => describe(&running, &shared, &question),
+        _ => {
+            link.close(Closing::Protocol);
+            return;
+        }
+    };
+    let _ = sending.write(&question).await;
+    sending.finish();
+}
+
+/// How a capability is called: only of what is shared, and everything else is unknown alike.
+fn describe(running: &Running, shared: &[String], question: &Describe) -> CallFrame {
+    let found =
+        running.door.upgrade().filter(|_| share::covers(shared, question.capability.as_str()));
+    let text = found.and_then(|door| review_of(&door, &question.capability));
+    match text {
+        Some(text) => CallFrame::Described(Described { json: Bytes::from(text) }),
+        None => {
+            let refusal = CallRefusal::from(unknown(&question.capability));
+            CallFrame::Declined(Declined { refusal })
+        }
+    }
+}
+
+fn unknown(capability: &CapabilityId) -> Refusal {
+    let message = format!("no capability {capability} is shared with this node");
+    Refusal::new(Code::CapabilityNotFound, message)
+}
+
+/// Runs a call of a peer through the door, and tells it how it went. A peer that no longer waits
+/// cancels the call.
+async fn invoke_here(
+    running: &Arc<Running>,
+    link: &Arc<Link>,
+    shared: Vec<String>,
+    invoke: Invoke,
+    sending: &mut Sending,
+) {
+    let Some(door) = running.door.upgrade() else { return };
+    let _counted = link.call();
+    let covered = share::covers(&shared, invoke.capability.as_str());
+    let capability = invoke.capability.clone();
+    let invocation_id = invoke.invocation_id.clone();
+    let entrance = Entrance::peer(&link.peer, shared, RISK_CEILING);
+    let invocation = match invocation(running, &entrance, invoke).await {
+        Ok(invocation) => invocation,
+        Err(refusal) => {
+            tell(sending, refused(capability, refusal)).await;
+            return;
+        }
+    };
+    let (started, begun) = oneshot::channel();
+    let incoming = Incoming {
+        invocation,
+        new: NewIds { invocation: false, correlation: false },
+        command: None,
+        placement: Placement::Here,
+        started: Some(started),
+    };
+    let Some(mut result) = drive(&door, incoming, begun, sending).await else { return };
+    if !covered && let Outcome::Denied(refusal) = &mut result.outcome {
+        // What is not shared is not told from what is not here.
+        *refusal = unknown(&capability);
+        result.capability_version = None;
+        result.plugin = None;
+    }
+    let mut answer = told(result);
+    answer.receipt = receipt(running, link, &invocation_id, &answer);
+    tell(sending, answer).await;
+}
+
+/// What this node signs about a call that it has answered.
+fn receipt(
+    running: &Running,
+    link: &Link,
+    invocation_id: &InvocationId,
+    answer: &Answer,
+) -> Option<Bytes> {
+    let receipt = Receipt {
+        node: running.community.own(),
+        peer: link.peer,
+        invocation_id: invocation_id.clone(),
+        ended: receipt::digest_of(&answer.ended),
+        evidence_ids: answer.evidence_ids.clone(),
+        at_us: running.clock.now_us(),
+    };
+    let signed = running.community.sign(&receipt)?;
+    postcard::to_allocvec(&signed).ok().map(Bytes::from)
+}
+
+/// Runs the call; `None` when the peer went away, which cancels it.
+async fn drive(
+    door: &Arc<Door>,
+    incoming: Incoming,
+    begun: oneshot::Receiver<()>,
+    sending: &mut Sending,
+) -> Option<CallResult> {
+    let mut call = std::pin::pin!(door.call(incoming));
+    let mut begun = std::pin::pin!(begun);
+    let mut waiting = true;
+    loop {
+        let gone = sending.gone();
+        tokio::select! {
+            biased;
+            result = &mut call => return Some(result),
+            begun = &mut begun, if waiting => {
+                waiting = false;
+                if begun.is_ok() {
+                    sending.write(&CallFrame::Accepted(Accepted)).await.ok()?;
+                }
+            }
+            () = gone => return None,
+        }
+    }
+}
+
+async fn invocation(
+    running: &Running,
+    entrance: &Entrance,
+    invoke: Invoke,
+) -> Result<Invocation, Refusal> {
+    let own = running.community.own();
+    if invoke.hops.contains(&own) || invoke.depth > DEPTH_MAX {
+        let message = "the call has passed this node before, or stands too deep below others";
+        return Err(Refusal::new(Code::LimitCallDepth, message));
+    }
+    let version = invoke.version.as_deref().map(str::parse).transpose();
+    let version = version.map_err(|_| invalid("the version range is none"))?;
+    Ok(Invocation {
+        invocation_id: invoke.invocation_id,
+        correlation_id: invoke.correlation_id,
+        causation_id: invoke.causation_id,
+        capability: invoke.capability,
+        version,
+        type_hash: invoke.type_hash,
+        plugin: invoke.plugin,
+        subject: entrance.subject().clone(),
+        entrance: entrance.kind(),
+        scope: entrance.scope().clone(),
+        mode: Mode::Sync,
+        input: input(invoke.body).await?,
+        timeout_ms: Some(invoke.deadline_ms),
+        fuel: Some(invoke.fuel),
+        output_bytes: Some(invoke.bytes_left),
+        depth: invoke.depth,
+        chain: Vec::new(),
+        hops: invoke.hops,
+        working_folder: None,
+    })
+}
+
+async fn input(body: Body) -> Result<serde_json::Value, Refusal> {
+    let Body::Json(bytes) = body else {
+        return Err(invalid("this node takes input as JSON"));
+    };
+    let small = bytes.len() <= AT_ONCE_BYTES;
+    let parse =
+        move || json::parse(&bytes, Bounds::CALL).map_err(|error| invalid(&error.to_string()));
+    blocking::unless_small(small, parse).await
+}
+
+fn invalid(problem: &str) -> Refusal {
+    Refusal::new(Code::InputInvalid, format!("the input cannot be read: {problem}"))
+}
+
+async fn tell(sending: &mut Sending, answer: Answer) {
+    if let Err(error) = sending.write(&CallFrame::Answer(Box::new(answer))).await {
+        tracing::debug!("a peer was not told how its call ended: {error}");
+        sending.cancel();
+        return;
+    }
+    sending.finish();
+    sending.taken().await;
+}
+
+/// The answer to a call that never came to the door.
+fn refused(capability: CapabilityId, refusal: Refusal) -> Answer {
+    Answer {
+        capability,
+        version: None,
+        plugin: None,
+        ended: Ended::Denied(refusal.into()),
+        usage: Default::default(),
+        evidence_ids: Vec::new(),
+        models: Vec::new(),
+        denied: Vec::new(),
+        started_at: String::new(),
+        completed_at: String::new(),
+        replayed: false,
+        receipt: None,
+    }
+}
+
+/// A result as it travels. What the plugin logged and what it was denied stay here: both speak of
+/// this machine.
+fn told(result: CallResult) -> Answer {
+    let body = |value| match serde_json::to_vec(&value) {
+        Ok(bytes) => Ok(Body::Json(Bytes::from(bytes))),
+        Err(_) => Err(Refusal::new(Code::OutputInvalid, "the output cannot be written as JSON")),
+    };
+    let mut answer = Answer {
+        capability: result.capability_id,
+        version: result.capability_version,
+        plugin: result.plugin.and_then(|plugin| plugin.parse().ok()),
+        ended: Ended::new(result.outcome, body),
+        usage: result.usage,
+        evidence_ids: result.evidence_ids,
+        models: result.models,
+        denied: Vec::new(),
+        started_at: result.started_at,
+        completed_at: result.completed_at,
+        replayed: result.replayed,
+        receipt: None,
+    };
+    answer.cut();
+    answer
+}

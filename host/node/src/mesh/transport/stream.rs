@@ -1,0 +1,112 @@
+//! One stream between two nodes, as frames.
+
+use std::io;
+
+use meshhost_core::mesh::wire::{Frame, HEAD_BYTES, WireError};
+use quinn::{ReadExactError, RecvStream, SendStream, VarInt};
+
+/// Why a frame did not come or go.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::mesh) enum StreamError {
+    /// The stream or its connection is gone.
+    #[error("the connection to the peer broke")]
+    Io(#[from] io::Error),
+    /// What came is no frame, or what should go cannot be one.
+    #[error("a frame is not as the protocol has it")]
+    Wire(#[from] WireError),
+}
+
+/// What is said when a stream is ended before its end: nobody waits for the rest any more.
+const CANCELLED: VarInt = VarInt::from_u32(1);
+/// Bytes that are made room for before they have arrived.
+const ROOM_BYTES: usize = 64 * 1024;
+
+/// The half of a stream that this node writes.
+#[derive(Debug)]
+pub(in crate::mesh) struct Sending(SendStream);
+
+/// The half of a stream that this node reads.
+#[derive(Debug)]
+pub(in crate::mesh) struct Receiving(RecvStream);
+
+/// Both halves of a stream.
+#[derive(Debug)]
+pub(in crate::mesh) struct Stream {
+    /// The half that this node writes.
+    pub(in crate::mesh) sending: Sending,
+    /// The half that this node reads.
+    pub(in crate::mesh) receiving: Receiving,
+}
+
+impl Stream {
+    pub(super) fn new((sending, receiving): (SendStream, RecvStream)) -> Self {
+        Self { sending: Sending(sending), receiving: Receiving(receiving) }
+    }
+}
+
+impl Sending {
+    /// Sends one frame.
+    ///
+    /// # Errors
+    /// When the stream is gone, or the value is none that may be sent.
+    pub(in crate::mesh) async fn write(&mut self, frame: &impl Frame) -> Result<(), StreamError> {
+        let bytes = frame.encode()?;
+        self.0.write_all(&bytes).await.map_err(io::Error::other)?;
+        Ok(())
+    }
+
+    /// Says that nothing follows.
+    pub(in crate::mesh) fn finish(&mut self) {
+        // It fails when the stream is gone: then there is nobody to tell.
+        let _ = self.0.finish();
+    }
+
+    /// Waits until the other end has taken everything, or is gone.
+    pub(in crate::mesh) async fn taken(&mut self) {
+        let _ = self.0.stopped().await;
+    }
+
+    /// Waits until the other end wants nothing more of it, or is gone.
+    pub(in crate::mesh) fn gone(&self) -> impl Future<Output = ()> + use<> {
+        let stopped = self.0.stopped();
+        async move {
+            let _ = stopped.await;
+        }
+    }
+
+    /// Ends the stream without its rest.
+    pub(in crate::mesh) fn cancel(&mut self) {
+        let _ = self.0.reset(CANCELLED);
+    }
+}
+
+impl Receiving {
+    /// Reads one frame; `None` when the other end closed the stream between two.
+    ///
+    /// # Errors
+    /// When the stream is gone, or what comes is no frame.
+    pub(in crate::mesh) async fn read<F: Frame>(&mut self) -> Result<Option<F>, StreamError> {
+        let mut head = [0; HEAD_BYTES];
+        match self.0.read_exact(&mut head).await {
+            Ok(()) => {}
+            Err(ReadExactError::FinishedEarly(0)) => return Ok(None),
+            Err(error) => return Err(io::Error::other(error).into()),
+        }
+        let head = F::head(head)?;
+        let mut body = Vec::with_capacity(head.length.min(ROOM_BYTES));
+        while body.len() < head.length {
+            // The buffer grows with what really arrives, never with what the length merely claims.
+            let piece = self.0.read_chunk(head.length - body.len(), true).await;
+            let Some(piece) = piece.map_err(io::Error::other)? else {
+                return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+            };
+            body.extend_from_slice(&piece.bytes);
+        }
+        Ok(Some(F::decode(head.kind, &body)?))
+    }
+
+    /// Says that nothing of the rest is wanted.
+    pub(in crate::mesh) fn stop(&mut self) {
+        let _ = self.0.stop(CANCELLED);
+    }
+}

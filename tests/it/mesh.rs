@@ -1,0 +1,267 @@
+//! Nodes that join, share and call each other: real processes, real QUIC on loopback.
+
+use std::{
+    io::Write as _,
+    process::{Output, Stdio},
+};
+
+use meshhost_core::code::Exit;
+use serde_json::Value;
+
+use crate::support::{Home, Ran, Serving, guest, ran, until, with_manifest};
+
+const LISTEN: [&str; 2] = ["--listen", "127.0.0.1:0"];
+
+/// A node that serves.
+struct Node {
+    home: Home,
+    serving: Option<Serving>,
+}
+
+impl Node {
+    fn new() -> Self {
+        let home = Home::new();
+        let serving = Some(home.serve());
+        Self { home, serving }
+    }
+
+    /// A node that begins a community, and its first ticket.
+    fn founder(name: &str) -> (Self, String) {
+        let node = Self::new();
+        let begun =
+            node.home.run([&["mesh", "init", "home", "--name", name], &LISTEN[..]].concat());
+        let ticket = begun.expect(0).stdout;
+        assert!(ticket.starts_with("meshhost-ticket-1:"), "{ticket}");
+        (node, ticket)
+    }
+
+    /// A node that joins with a ticket, and shares this with every member.
+    fn joined(name: &str, ticket: &str, shares: &[&str]) -> Self {
+        let node = Self::new();
+        join(&node.home, name, ticket, shares).expect(0);
+        node
+    }
+
+    /// As [`Self::with_echo`], where a call that runs twice does no more than one that runs once.
+    fn with_repeatable_echo(self) -> Self {
+        let manifest = "[plugin]\nname = \"conformance-echo\"\nversion = \"0.1.0\"\n\
+                        description = \"Gives back what it is given.\"\n\n\
+                        [capabilities.\"conformance_echo.echo\"]\nidempotent = true\n";
+        let component = std::fs::read(guest("conformance-echo")).expect("a component");
+        let file = self.home.file("echo.wasm", with_manifest(component, manifest));
+        self.home.install(&file, &[]);
+        self
+    }
+
+    fn ticket(&self) -> String {
+        self.home.run(["mesh", "ticket"]).expect(0).stdout
+    }
+
+    fn with_echo(self) -> Self {
+        self.home.install(&guest("conformance-echo"), &[]);
+        self
+    }
+
+    /// Waits until this node is connected with as many others.
+    fn sees(&self, others: usize) {
+        until("the nodes are connected", || {
+            let status = self.home.json(["mesh", "status"]);
+            let members = status["members"].as_array().expect("members");
+            let connected = members.iter().filter(|member| member["connected"] == true).count();
+            (connected == others).then_some(())
+        });
+    }
+
+    fn kill(&mut self) {
+        self.serving.take().expect("it serves").kill();
+    }
+
+    fn stop_well(mut self) {
+        self.serving.take().expect("it serves").stop_well();
+    }
+}
+
+fn join(home: &Home, name: &str, ticket: &str, shares: &[&str]) -> Ran {
+    let mut arguments = vec!["mesh", "join", "--name", name];
+    arguments.extend(LISTEN);
+    for share in shares {
+        arguments.extend(["--share", share]);
+    }
+    let mut command = home.command(arguments);
+    let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut child = child.expect("the command starts");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    stdin.write_all(ticket.as_bytes()).expect("it reads");
+    drop(stdin);
+    let output: Output = child.wait_with_output().expect("it ends");
+    ran(output)
+}
+
+fn echo(home: &Home, more: &[&str]) -> Ran {
+    let call = ["call", "conformance_echo.echo", "message=hello"];
+    home.run_json([&call[..], more].concat())
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+#[test]
+fn a_member_calls_what_another_shares_and_both_have_the_evidence_that_is_theirs() {
+    let (laptop, ticket) = Node::founder("laptop");
+    let gpubox = Node::joined("gpubox", &ticket, &["conformance_echo.*"]).with_echo();
+    laptop.sees(1);
+    let answer = until("the capability is callable", || {
+        let ran = echo(&laptop.home, &[]);
+        (ran.code == 0).then(|| ran.json())
+    });
+    assert_eq!(answer["data"], "hello");
+    assert_eq!(answer["node"], "gpubox");
+    assert_eq!(answer["plugin"], "conformance-echo");
+    let pinned = echo(&laptop.home, &["--node", "gpubox"]).expect(0).json();
+    assert_eq!(pinned["node"], "gpubox");
+    let there = gpubox.home.json(["audit", "list"]);
+    let key = laptop.home.json(["mesh", "status"])["key"].clone();
+    assert!(there.to_string().contains(&format!("peer:{}", text(&key))), "{there}");
+    let shown = gpubox.home.json(["audit", "show", text(&answer["invocation_id"])]);
+    assert!(shown.to_string().contains("\"entrance\":\"peer\""), "{shown}");
+    for node in [laptop, gpubox] {
+        node.home.run(["audit", "verify"]).expect(0);
+        node.stop_well();
+    }
+}
+
+#[test]
+fn what_is_not_shared_is_unknown_and_so_is_what_does_not_exist() {
+    let (laptop, ticket) = Node::founder("laptop");
+    let nas = Node::joined("nas", &ticket, &[]).with_echo();
+    laptop.sees(1);
+    let unshared = echo(&laptop.home, &["--node", "nas"]).expect(Exit::NotFound as i32);
+    let absent = laptop.home.run_json(["call", "acme.nothing.at_all", "a=1", "--node", "nas"]);
+    assert_eq!(unshared.code_name(), "capability-not-found");
+    assert_eq!(absent.expect(Exit::NotFound as i32).code_name(), "capability-not-found");
+    nas.home.run(["mesh", "share", "conformance_echo.echo", "--with", "laptop"]).expect(0);
+    until("the share counts", || (echo(&laptop.home, &["--node", "nas"]).code == 0).then_some(()));
+    let fails = ["call", "conformance_echo.fail", "message=x", "--node", "nas"];
+    laptop.home.run(fails).expect(Exit::NotFound as i32);
+    nas.home.run(["mesh", "unshare", "conformance_echo.echo", "--with", "laptop"]).expect(0);
+    let again = echo(&laptop.home, &["--node", "nas"]).expect(Exit::NotFound as i32);
+    assert_eq!(again.code_name(), "capability-not-found", "the next call meets it");
+}
+
+#[test]
+fn a_ticket_lets_in_one_node_and_a_cancelled_one_nobody() {
+    let (laptop, ticket) = Node::founder("laptop");
+    let _one = Node::joined("one", &ticket, &[]);
+    let two = Node::new();
+    let refused = join(&two.home, "two", &ticket, &[]).expect(Exit::Denied as i32);
+    refused.says("MH1005");
+    let second = laptop.ticket();
+    let tickets = laptop.home.json(["mesh", "tickets"]);
+    let name =
+        tickets["tickets"].as_array().expect("tickets").iter().find(|it| it["usable"] == true);
+    let name = text(&name.expect("a usable ticket")["name"]).to_owned();
+    laptop.home.run(["mesh", "cancel", &name]).expect(0);
+    join(&two.home, "two", &second, &[]).expect(Exit::Denied as i32);
+    join(&two.home, "two", "no ticket", &[]).expect(Exit::Usage as i32);
+    two.home.run(["mesh", "status"]).expect(Exit::NotFound as i32);
+}
+
+#[test]
+fn a_revoked_member_is_cut_off_at_once_and_stays_out() {
+    let (laptop, ticket) = Node::founder("laptop");
+    let nas = Node::joined("nas", &ticket, &["*"]).with_echo();
+    let third = Node::joined("third", &laptop.ticket(), &[]);
+    third.sees(2);
+    until("the call works", || (echo(&third.home, &[]).code == 0).then_some(()));
+    laptop.home.run(["mesh", "revoke", "third"]).expect(0);
+    until("the others are gone for it", || {
+        let status = third.home.json(["mesh", "status"]);
+        let members = status["members"].as_array().expect("members");
+        members.iter().all(|member| member["connected"] == false).then_some(())
+    });
+    let refused = echo(&third.home, &["--node", "nas"]);
+    assert_ne!(refused.code, 0, "{}", refused.stdout);
+    let status = nas.home.json(["mesh", "status"]);
+    assert_eq!(
+        status["members"].as_array().map(Vec::len),
+        Some(2),
+        "the word went round: {status}"
+    );
+}
+
+#[test]
+fn nodes_find_each_other_through_one_that_knows_both_and_again_after_a_restart() {
+    let (laptop, ticket) = Node::founder("laptop");
+    let mut nas = Node::joined("nas", &ticket, &[]);
+    let third = Node::joined("third", &laptop.ticket(), &[]);
+    for node in [&laptop, &nas, &third] {
+        node.sees(2);
+    }
+    nas.kill();
+    nas.serving = Some(nas.home.serve());
+    until("it is found again", || {
+        let found = [&laptop, &third].map(|node| node.home.run(["mesh", "ping", "nas"]).code);
+        (found == [0, 0]).then_some(())
+    });
+    third.home.run(["mesh", "leave"]).expect(0);
+    laptop.sees(1);
+    let status = laptop.home.json(["mesh", "status"]);
+    assert_eq!(status["members"].as_array().map(Vec::len), Some(2), "it left: {status}");
+}
+
+#[test]
+fn a_call_moves_to_another_node_when_the_first_is_gone() {
+    let (laptop, ticket) = Node::founder("laptop");
+    let mut one = Node::joined("one", &ticket, &["*"]).with_repeatable_echo();
+    let other = Node::joined("other", &laptop.ticket(), &["*"]).with_repeatable_echo();
+    laptop.sees(2);
+    until("both have it", || {
+        let both = ["one", "other"].map(|node| echo(&laptop.home, &["--node", node]).code);
+        (both == [0, 0]).then_some(())
+    });
+    one.kill();
+    let answer = echo(&laptop.home, &[]).expect(0).json();
+    assert_eq!(answer["node"], "other");
+    let gone = echo(&laptop.home, &["--node", "one"]).expect(Exit::Unreachable as i32);
+    assert_eq!(gone.code_name(), "peer-unreachable");
+    drop(other);
+}
+
+#[test]
+fn a_call_that_may_have_run_and_must_not_run_twice_stays_where_it_was() {
+    let (laptop, ticket) = Node::founder("laptop");
+    let mut one = Node::joined("one", &ticket, &["*"]).with_echo();
+    let other = Node::joined("other", &laptop.ticket(), &["*"]).with_echo();
+    laptop.sees(2);
+    until("both have it", || {
+        let both = ["one", "other"].map(|node| echo(&laptop.home, &["--node", node]).code);
+        (both == [0, 0]).then_some(())
+    });
+    // Killed and not yet missed: what is sent to it may have run.
+    one.kill();
+    let lost = echo(&laptop.home, &["--node", "one", "--id", "once", "--timeout", "2s"]);
+    let lost = lost.expect(Exit::Indeterminate as i32).json();
+    assert_eq!(lost["outcome"], "indeterminate");
+    one.serving = Some(one.home.serve());
+    until("it is back", || (laptop.home.run(["mesh", "ping", "one"]).code == 0).then_some(()));
+    let again = echo(&laptop.home, &["--node", "one", "--id", "once"]).expect(0).json();
+    assert_eq!(again["node"], "one", "the same id gets its one result");
+    let elsewhere = other.home.json(["audit", "list"]).to_string();
+    assert!(!elsewhere.contains("\"once\""), "nobody else was asked: {elsewhere}");
+}
+
+#[test]
+fn a_command_without_a_serving_node_calls_others_too() {
+    let (laptop, ticket) = Node::founder("laptop");
+    let alone = Home::new();
+    join(&alone, "alone", &ticket, &[]).expect(0);
+    let laptop = laptop.with_echo();
+    laptop.home.run(["mesh", "share", "conformance_echo.*"]).expect(0);
+    let answer = echo(&alone, &[]).expect(0).json();
+    assert_eq!(answer["node"], "laptop");
+    let ping = alone.json(["mesh", "ping", "laptop"]);
+    assert!(ping["round_trip_us"].as_u64().is_some_and(|us| us > 0), "{ping}");
+    let checked = alone.json(["mesh", "netcheck"]);
+    assert_eq!(checked["addresses"][0]["reached"], true, "{checked}");
+}
