@@ -17,6 +17,7 @@ mod home;
 mod instance;
 mod machine;
 mod memory;
+mod mesh;
 mod nothing;
 mod permissions;
 mod report;
@@ -29,7 +30,7 @@ use report::{Figure, Row};
 type Measure = fn() -> anyhow::Result<Vec<Row>>;
 
 /// Every figure, in the order of the table.
-const FIGURES: [(&str, Measure); 8] = [
+const FIGURES: [(&str, Measure); 9] = [
     ("instance", instance::measure),
     ("door", door::measure),
     ("permissions", permissions::measure),
@@ -38,6 +39,7 @@ const FIGURES: [(&str, Measure); 8] = [
     ("git", git::measure),
     ("evidence", evidence::measure),
     ("memory", memory::measure),
+    ("mesh", mesh::measure),
 ];
 
 fn main() -> ExitCode {

@@ -43,7 +43,7 @@ fn component(packages: &[&str], world: &str, module: &str) -> Vec<u8> {
 }
 
 /// Divides whole numbers.
-fn divider(version: &str) -> Vec<u8> {
+pub(crate) fn divider(version: &str) -> Vec<u8> {
     let wit = divide(version, "u32");
     let module = format!(
         r#"(module (memory (export "memory") 1)
@@ -67,7 +67,7 @@ fn wide_divider() -> Vec<u8> {
 
 /// `f: func(a: u32, b: u32) -> u32`: the quotient, 1000 when it was divided by zero, and 2000 with the
 /// place of the case when the call was not answered.
-fn caller(version: &str) -> Vec<u8> {
+pub(crate) fn caller(version: &str) -> Vec<u8> {
     let wit = divide(version, "u32");
     let module = format!(
         r#"(module
@@ -86,7 +86,7 @@ fn caller(version: &str) -> Vec<u8> {
     component(&[CALL_ERROR, &wit], &world, &module)
 }
 
-const GRANT: &str = "call=acme.tools.divide.*";
+pub(crate) const GRANT: &str = "call=acme.tools.divide.*";
 
 fn home() -> Home {
     let home = Home::new();

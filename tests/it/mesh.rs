@@ -8,7 +8,10 @@ use std::{
 use meshhost_core::code::Exit;
 use serde_json::Value;
 
-use crate::support::{Home, Ran, Serving, guest, ran, until, with_manifest};
+use crate::{
+    linked,
+    support::{Home, Ran, Serving, guest, ran, until, with_manifest},
+};
 
 const LISTEN: [&str; 2] = ["--listen", "127.0.0.1:0"];
 
@@ -249,6 +252,26 @@ fn a_call_that_may_have_run_and_must_not_run_twice_stays_where_it_was() {
     assert_eq!(again["node"], "one", "the same id gets its one result");
     let elsewhere = other.home.json(["audit", "list"]).to_string();
     assert!(!elsewhere.contains("\"once\""), "nobody else was asked: {elsewhere}");
+}
+
+#[test]
+fn an_imported_interface_may_be_another_nodes() {
+    let (laptop, ticket) = Node::founder("laptop");
+    let file = laptop.home.file("caller.wasm", linked::caller("1.0.0"));
+    let install = ["plugin", "install", file.to_str().expect("a name"), "--grant", linked::GRANT];
+    laptop.home.run(install).expect(Exit::Usage as i32).says("which no plugin here provides");
+    let gpubox = Node::joined("gpubox", &ticket, &["acme.tools.*"]);
+    gpubox.home.install(&gpubox.home.file("divider.wasm", linked::divider("1.0.0")), &[]);
+    until("it is offered", || (laptop.home.run(install).code == 0).then_some(()));
+    let f = ["call", "caller.f", "a=42", "b=6"];
+    let answer = laptop.home.json(f);
+    assert_eq!(answer["data"], 7, "{answer}");
+    assert_eq!(answer["node"], Value::Null, "the one that imports ran here");
+    let there = gpubox.home.json(["audit", "replay", text(&answer["correlation_id"])]);
+    assert!(there.to_string().contains("acme.tools.divide.divide"), "{there}");
+    gpubox.home.run(["mesh", "unshare", "acme.tools.*"]).expect(0);
+    let answer = laptop.home.json(f);
+    assert_eq!(answer["data"], 2000, "the component is told: {answer}");
 }
 
 #[test]

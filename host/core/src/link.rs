@@ -14,6 +14,9 @@ pub struct Link {
     pub function: String,
     /// What is called.
     pub callee: Callee,
+    /// Whether its error can carry that of a call: only then may the provider be another node's.
+    #[serde(default)]
+    pub carries_call_errors: bool,
 }
 
 /// A capability as a component means it.

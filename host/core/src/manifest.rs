@@ -52,7 +52,9 @@
 //! - after ten minutes without a call, and when the node ends. Neither is recorded: state that must
 //!   last belongs in the key-value store.
 //!
-//! `placement` and `trust_level` are recorded and shown; they decide nothing on one node.
+//! `placement = "local"` keeps a capability from other nodes, whatever is shared, and `trust_level` from
+//! members that are trusted less ([`crate::mesh::share::reaches`]). `placement = "remote"` is recorded and
+//! shown.
 
 use std::collections::BTreeMap;
 
@@ -144,9 +146,9 @@ pub struct CapabilityRules {
     pub timeout_ms: Option<u64>,
     /// Whether somebody must approve.
     pub approval: Approval,
-    /// Where it may run; recorded and shown.
+    /// Where it may run.
     pub placement: Placement,
-    /// How far a calling node must be trusted; recorded and shown.
+    /// How far a calling node must be trusted.
     pub trust_level: TrustLevel,
     /// Parameters that are paths of the calling machine; the command line makes them absolute.
     pub path_parameters: Vec<String>,

@@ -90,7 +90,7 @@ pub struct Door {
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) host_id: HostId,
     /// Other nodes, when this one belongs to a mesh. It holds them not alive.
-    pub(crate) elsewhere: OnceLock<Weak<dyn Elsewhere>>,
+    pub(crate) elsewhere: Arc<OnceLock<Weak<dyn Elsewhere>>>,
     /// The highest risk that callers reach.
     pub(crate) risk: RiskCeilings,
     /// Ends that are written after their caller went away.

@@ -16,7 +16,10 @@ mod providers;
 mod remove;
 pub mod review;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::{Arc, OnceLock, Weak},
+};
 
 use meshhost_core::{
     code::Code,
@@ -31,6 +34,7 @@ use tokio::sync::{Mutex, Semaphore};
 
 use crate::{
     api::{Consent, Reply, Source},
+    door::Elsewhere,
     entrance::Entrance,
     install::{assemble::Assembled, candidate::Candidate, data::PluginData},
     lifecycle::Lifecycle,
@@ -47,6 +51,8 @@ pub(crate) const READING_MAX: usize = 2;
 pub struct Installer {
     /// What calls see.
     pub registry: Arc<Registry>,
+    /// Other nodes, which may provide what a component imports.
+    pub elsewhere: Arc<OnceLock<Weak<dyn Elsewhere>>>,
     /// What is kept.
     pub plugins: Plugins,
     /// Where changes are written down.
@@ -116,6 +122,11 @@ impl Installer {
         installed
     }
 
+    /// Other nodes, when there are any.
+    fn elsewhere(&self) -> Option<Arc<dyn Elsewhere>> {
+        self.elsewhere.get().and_then(Weak::upgrade).filter(|others| others.exists())
+    }
+
     async fn try_install(
         &self,
         entrance: &Entrance,
@@ -130,7 +141,7 @@ impl Installer {
         }
         candidate.check_names(&snapshot)?;
         candidate.check_fits(&self.ceiling.limits)?;
-        providers::check(&candidate, &snapshot)?;
+        providers::check(&candidate, &snapshot, self.elsewhere()).await?;
         let grants = self.agreed(&candidate, None, consent)?;
         let Some(grants) = grants else {
             let nothing = GrantFile::empty(candidate.name.clone(), candidate.consent);

@@ -2,13 +2,16 @@
 //! serves what it shares with them, and takes calls to them.
 //!
 //! Reading order: [`community`] is who belongs and what is shared; [`admission`] decides who is let in;
-//! [`running`] is the socket and the tasks, [`links`] who is connected, [`link`] one peer; [`serving`] is
+//! [`running`] is the socket and the tasks, [`links`] who is connected, [`link`] one peer,
+//! [`conversation`] what is said on its control connection; [`serving`] is
 //! what peers ask of this node, [`calling`] what this node asks of them. [`transport`] is QUIC,
 //! [`tls`] who is at the other end.
 
+mod addresses;
 mod admission;
 mod calling;
 mod community;
+mod conversation;
 mod join;
 mod known;
 mod link;
@@ -34,14 +37,19 @@ use meshhost_core::{
     evidence::time::Timestamp,
     id::{CapabilityId, InvocationId},
     invocation::Invocation,
+    link::Callee,
     mesh::key::NodeKey,
     outcome::{CallResult, Outcome, Refusal},
     ports::Clock,
 };
 use serde_json::{Value, json};
 
+#[cfg(feature = "bench")]
+pub use transport::bare::Bare;
+
 use self::{
-    community::{Addresses, Community, Founding, Means},
+    addresses::Addresses,
+    community::{Community, Founding, Means},
     link::Link,
     running::{Running, Settings},
     tls::Tls,
@@ -359,6 +367,17 @@ impl Elsewhere for Mesh {
         self.state().community.is_some_and(|(it, _)| it.membership(|it| it.members().len()) > 1)
     }
 
+    async fn offers(&self, callee: &Callee) -> bool {
+        let Ok(running) = self.running().await else { return false };
+        running.settled(CONNECTING).await;
+        let (wanted, versions) = (callee.capability.folded(), callee.versions());
+        running.known.offered(&running).iter().any(|(_, one)| {
+            (one.id.folded() == wanted || one.long_id.folded() == wanted)
+                && versions.as_ref().is_none_or(|range| range.matches(&one.version))
+                && (callee.type_hash.is_none() || callee.type_hash == one.type_hash)
+        })
+    }
+
     fn is_better(&self, invocation: &Invocation, here: &Served) -> bool {
         // A command that has just started knows of nobody yet.
         self.state().running.is_some_and(|running| {
@@ -387,3 +406,6 @@ impl Elsewhere for Mesh {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

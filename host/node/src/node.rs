@@ -139,14 +139,8 @@ impl Node {
         if door.runtime.set(runtime).is_err() {
             return Err(Refusal::new(Code::HostFault, "the door has a runtime already"));
         }
-        let installer = parts::installer(
-            &store,
-            &config,
-            Arc::clone(&registry),
-            lifecycle.clone(),
-            readiness,
-            index,
-        )?;
+        let installer =
+            parts::installer(&store, &config, lifecycle.clone(), readiness, index, &door)?;
         let mesh = parts::mesh(&store, &config, &lifecycle, &door, options.access).await?;
         // Calls see plugins only when everything that they need is there.
         installer.restore().await?;

@@ -2,6 +2,7 @@
 //! data directory and leaves the home folder alone; interrupted, it goes on where it was.
 
 mod history;
+mod mesh;
 mod models;
 
 use std::{
@@ -31,30 +32,44 @@ meshhost demo: what will happen
 Everything that is installed goes into a temporary folder. Ctrl-C is safe at any
 time: the next run goes on.";
 
-/// Sets everything up and shows the main job.
-pub(crate) fn run(yes: bool) -> anyhow::Result<()> {
+/// What else can be shown.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub(crate) enum What {
+    /// Three nodes that call each other.
+    Mesh,
+}
+
+/// Sets everything up and shows the main job, or the mesh.
+pub(crate) fn run(what: Option<What>, yes: bool) -> anyhow::Result<()> {
+    match what {
+        None => main_job(yes),
+        Some(What::Mesh) => mesh::run(yes),
+    }
+}
+
+fn main_job(yes: bool) -> anyhow::Result<()> {
     say::line(PLAN);
     say::line("");
+    prepare(yes)?;
+    let folder = tempfile::tempdir().context("make a temporary folder")?;
+    let demo =
+        Demo { many: folder.path().join("many"), ..Demo::new("$", folder.path().join("data"))? };
+    demo.show()?;
+    demo.show_models()?;
+    demo.verify()?;
+    say::line(NEXT);
+    Ok(())
+}
+
+/// Builds and fetches what is shown.
+fn prepare(yes: bool) -> anyhow::Result<()> {
     setup::run(yes)?;
     crate::models::run(&[], yes)?;
     guests::run(&NEEDED.map(str::to_owned))?;
     say::timed("The host", || {
         let build = ["build", "--locked", "--package", "meshhost"];
         tools::run(tools::cargo().current_dir(tools::root()).args(build))
-    })?;
-    let folder = tempfile::tempdir().context("make a temporary folder")?;
-    let demo = Demo {
-        program: tools::target_folder().join("debug/meshhost"),
-        data: folder.path().join("data"),
-        runtime: models::runtime()?,
-        many: folder.path().join("many"),
-        root: tools::root().to_owned(),
-    };
-    demo.show()?;
-    demo.show_models()?;
-    demo.verify()?;
-    say::line(NEXT);
-    Ok(())
+    })
 }
 
 const NEXT: &str = "
@@ -66,6 +81,8 @@ That was the main job. Next:
 
 /// The program and where it works.
 struct Demo {
+    /// What stands before a command.
+    prompt: &'static str,
     program: PathBuf,
     data: PathBuf,
     /// The library of ONNX Runtime.
@@ -80,6 +97,17 @@ const DENIED_OR_FAILED: [i32; 2] = [1, 4];
 const TIMEOUT: i32 = 6;
 
 impl Demo {
+    fn new(prompt: &'static str, data: PathBuf) -> anyhow::Result<Self> {
+        Ok(Self {
+            prompt,
+            program: tools::target_folder().join("debug/meshhost"),
+            many: data.join("many"),
+            data,
+            runtime: models::runtime()?,
+            root: tools::root().to_owned(),
+        })
+    }
+
     fn show(&self) -> anyhow::Result<()> {
         let root = self.root.display().to_string();
         let many = self.many.display().to_string();
@@ -137,13 +165,26 @@ impl Demo {
         command
     }
 
+    /// Shows a command as one would type it.
+    fn typed(&self, arguments: &[&str]) {
+        let quoted = |argument: &&str| {
+            if argument.contains([' ', '*', '"']) {
+                format!("'{argument}'")
+            } else {
+                (*argument).to_owned()
+            }
+        };
+        let words: Vec<String> = arguments.iter().map(quoted).collect();
+        say::line(format!("\n{} meshhost {}", self.prompt, words.join(" ")));
+    }
+
     fn ok(&self, arguments: &[&str]) -> anyhow::Result<()> {
         self.ends(arguments, &[SUCCESS])
     }
 
     /// Runs a command as a user would type it, and holds it to how it must end.
     fn ends(&self, arguments: &[&str], codes: &[i32]) -> anyhow::Result<()> {
-        typed(arguments);
+        self.typed(arguments);
         let output = self.command(arguments).output().context("start meshhost")?;
         shortened(&output.stdout);
         shortened(&output.stderr);
@@ -174,19 +215,6 @@ fn shortened(output: &[u8]) {
     if count > LINES_SHOWN {
         say::line(format!("… and {} lines more", count - LINES_SHOWN));
     }
-}
-
-/// A command as one would type it.
-fn typed(arguments: &[&str]) {
-    let quoted = |argument: &&str| {
-        if argument.contains([' ', '*', '"']) {
-            format!("'{argument}'")
-        } else {
-            (*argument).to_owned()
-        }
-    };
-    let words: Vec<String> = arguments.iter().map(quoted).collect();
-    say::line(format!("\n$ meshhost {}", words.join(" ")));
 }
 
 fn chapter(text: &str) {

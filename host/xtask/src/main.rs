@@ -53,6 +53,9 @@ enum Task {
     /// Show the main job on real data: set everything up, install two plugins, call them, see one
     /// denied and one stopped, verify the record. Changes nothing in the home folder.
     Demo {
+        /// `mesh` shows three nodes that call each other instead.
+        #[arg(value_name = "WHAT")]
+        what: Option<demo::What>,
         /// Do not ask before installing system packages.
         #[arg(long)]
         yes: bool,
@@ -63,7 +66,7 @@ enum Task {
         #[arg(long)]
         yes: bool,
     },
-    /// The tests that take long: a thousand kills of a node at work.
+    /// The tests that take long: a thousand kills of a node at work, a hundred thousand seeds of the mesh.
     Soak,
     /// Fuzz one target of tests/fuzz with libFuzzer; without a name, list them.
     Fuzz {
@@ -103,7 +106,7 @@ fn main() -> ExitCode {
         Task::Setup { yes } => setup::run(yes),
         Task::Guests { only } => guests::run(&only),
         Task::Models { only, yes } => models::run(&only, yes),
-        Task::Demo { yes } => demo::run(yes),
+        Task::Demo { what, yes } => demo::run(what, yes),
         Task::Test { yes } => test::run(yes),
         Task::Soak => test::soak(),
         Task::Fuzz { target, seconds } => fuzz::run(target.as_deref(), seconds),

@@ -50,6 +50,8 @@ fn tests(workspace: &str) -> anyhow::Result<()> {
 
 /// Kills of a node in one soak.
 const KILLS: &str = "1000";
+/// Seeds of the simulated mesh in one soak.
+const SEEDS: &str = "100000";
 
 /// The tests that take long.
 pub(crate) fn soak() -> anyhow::Result<()> {
@@ -58,7 +60,11 @@ pub(crate) fn soak() -> anyhow::Result<()> {
     let mut command = tools::cargo();
     command.current_dir(tools::root()).env("MESHHOST_KILLS", KILLS);
     command.args(["test", "--locked", "--package", "meshhost", "--test", "it", "kill"]);
-    say::timed("A thousand kills", || tools::run(&mut command))
+    say::timed("A thousand kills", || tools::run(&mut command))?;
+    let mut command = tools::cargo();
+    command.current_dir(tools::root()).env("MESHHOST_SEEDS", SEEDS);
+    command.args(["test", "--locked", "--package", "meshhost-core", "--test", "mesh_simulation"]);
+    say::timed("The mesh, simulated with a hundred thousand seeds", || tools::run(&mut command))
 }
 
 fn cargo(arguments: &[&str], folder: &str) -> anyhow::Result<()> {

@@ -8,7 +8,10 @@ use super::{
     key::NodeKey,
     membership::{Level, Member},
 };
-use crate::permission::covers_id;
+use crate::{
+    manifest::{CapabilityRules, Placement, TrustLevel},
+    permission::covers_id,
+};
 
 /// Most shares of a node.
 pub const SHARES_MAX: usize = 256;
@@ -72,6 +75,18 @@ pub fn shared_with(shares: &[Share], peer: &NodeKey, member: &Member) -> Vec<Str
     for_it.map(|share| share.capability.clone()).collect()
 }
 
+/// Whether what a manifest says of a capability lets a member call it: it may run for other nodes, and
+/// the member is trusted as far as it asks.
+#[must_use]
+pub fn reaches(rules: &CapabilityRules, member: &Member) -> bool {
+    let trusted = match rules.trust_level {
+        TrustLevel::Unknown | TrustLevel::Member => true,
+        TrustLevel::Trusted => member.level >= Level::Trusted,
+        TrustLevel::Anchor => member.level >= Level::Anchor,
+    };
+    rules.placement != Placement::Local && trusted
+}
+
 /// Whether one of these patterns covers a capability.
 #[must_use]
 pub fn covers(patterns: &[String], capability: &str) -> bool {
@@ -101,6 +116,28 @@ mod tests {
         assert!(covers(&patterns, "ocr.recognize"));
         assert!(!covers(&patterns, "ocrx.recognize"));
         assert!(!covers(&patterns, "git.log"));
+    }
+
+    #[test]
+    fn a_manifest_keeps_a_capability_from_peers_that_it_does_not_trust() {
+        let key = Signer::from_seed(&[1; 32]).node_key();
+        let member = |level| Member { name: "n".to_owned(), level, issuer: key };
+        let rules = |placement, trust_level| CapabilityRules {
+            placement,
+            trust_level,
+            ..CapabilityRules::default()
+        };
+        let table = [
+            (Placement::Any, TrustLevel::Unknown, [true, true, true]),
+            (Placement::Any, TrustLevel::Trusted, [false, true, true]),
+            (Placement::Any, TrustLevel::Anchor, [false, false, true]),
+            (Placement::Local, TrustLevel::Unknown, [false, false, false]),
+        ];
+        for (placement, trust_level, reached) in table {
+            let levels = [Level::Member, Level::Trusted, Level::Anchor];
+            let rules = rules(placement, trust_level);
+            assert_eq!(levels.map(|level| reaches(&rules, &member(level))), reached, "{rules:?}");
+        }
     }
 
     #[test]

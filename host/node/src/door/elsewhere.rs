@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use meshhost_core::{
     gates::{self, Gate},
     invocation::Invocation,
+    link::Callee,
     outcome::{CallResult, Outcome},
 };
 
@@ -37,6 +38,9 @@ pub trait Elsewhere: Debug + Send + Sync {
 
     /// Whether there are other nodes at all.
     fn exists(&self) -> bool;
+
+    /// Whether a peer offers a capability in this version and of this type.
+    async fn offers(&self, callee: &Callee) -> bool;
 
     /// Whether a call that can run here, on this provider, had better run on another node.
     fn is_better(&self, invocation: &Invocation, here: &Served) -> bool;

@@ -119,7 +119,7 @@ impl Installer {
         }
         candidate.check_names(&self.registry.snapshot())?;
         candidate.check_fits(&self.ceiling.limits)?;
-        providers::check(&candidate, &self.registry.snapshot())?;
+        providers::check(&candidate, &self.registry.snapshot(), self.elsewhere()).await?;
         let changes = changes(&before, &candidate);
         let spoken = consent.review.is_some() || !consent.permissions.is_empty();
         let grants = self.agreed(&candidate, Some(&before.grants), consent)?;

@@ -1,14 +1,32 @@
 //! What a component imports from other plugins must be provided by one, in a fitting version and of the
 //! same type, when it is installed. Later changes of a provider are judged at each call.
 
+use std::sync::Arc;
+
 use meshhost_core::{code::Code, gates::Wanted, link::Link, outcome::Refusal};
 
 use super::candidate::Candidate;
-use crate::{builtin, registry::Snapshot};
+use crate::{builtin, door::Elsewhere, registry::Snapshot};
 
-/// Refuses a component that imports from a plugin what none provides.
-pub(super) fn check(candidate: &Candidate, snapshot: &Snapshot) -> Result<(), Refusal> {
-    candidate.links().iter().try_for_each(|link| provided(link, snapshot))
+/// Refuses a component that imports from a plugin what none provides: here, or, when its function can
+/// carry what keeps another node from answering, on a node that shares it.
+pub(super) async fn check(
+    candidate: &Candidate,
+    snapshot: &Snapshot,
+    elsewhere: Option<Arc<dyn Elsewhere>>,
+) -> Result<(), Refusal> {
+    for link in &candidate.links() {
+        let Err(refusal) = provided(link, snapshot) else { continue };
+        let others = elsewhere.as_ref().filter(|_| link.carries_call_errors);
+        let offered = match others {
+            Some(others) => others.offers(&link.callee).await,
+            None => false,
+        };
+        if !offered {
+            return Err(refusal);
+        }
+    }
+    Ok(())
 }
 
 fn provided(link: &Link, snapshot: &Snapshot) -> Result<(), Refusal> {

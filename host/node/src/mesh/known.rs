@@ -12,6 +12,7 @@ use std::{
 use meshhost_core::{
     config::MeshConfig,
     gates::Wanted,
+    id::CapabilityId,
     invocation::Invocation,
     mesh::{
         breaker::{Breakers, Pass, Report, Standing},
@@ -23,7 +24,7 @@ use meshhost_core::{
             Said, offered_to,
         },
         route::{Here, Link as Way, Pin, Request, Route, Situation, route},
-        share::covers,
+        share::{covers, reaches},
     },
 };
 use tokio::sync::watch;
@@ -326,18 +327,33 @@ fn load(door: &Door) -> Load {
 /// What this node offers to a peer now.
 fn offer(running: &Running, peer: &NodeKey) -> Vec<Offered> {
     let Some(door) = running.door.upgrade() else { return Vec::new() };
+    let Some(member) = running.community.member(peer) else { return Vec::new() };
     let patterns = running.community.shared_with(peer).unwrap_or_default();
     let snapshot = door.registry.snapshot();
-    offered_to(&everything(&snapshot, |id| covers(&patterns, id)), &patterns)
+    let wanted = |served: &Served| {
+        covers(&patterns, served.provider.capability.id.as_str()) && reaches(&served.rules, &member)
+    };
+    offered_to(&everything(&snapshot, wanted), &patterns)
+}
+
+/// Whether a member may know of a capability that is shared with it: unless the manifest of whoever
+/// provides it here keeps it back.
+pub(super) fn is_open(running: &Running, peer: &NodeKey, capability: &CapabilityId) -> bool {
+    let (Some(door), Some(member)) = (running.door.upgrade(), running.community.member(peer))
+    else {
+        return false;
+    };
+    let snapshot = door.registry.snapshot();
+    snapshot.providers(capability).iter().all(|served| reaches(&served.rules, &member))
 }
 
 /// What this node provides of what `wanted` names, the provider that is called first before others.
-pub(super) fn everything(snapshot: &Snapshot, wanted: impl Fn(&str) -> bool) -> Vec<Offered> {
+fn everything(snapshot: &Snapshot, wanted: impl Fn(&Served) -> bool) -> Vec<Offered> {
     let mut all = Vec::new();
     for plugin in snapshot.plugins() {
         for served in plugin.serve() {
             let id = &served.provider.capability.id;
-            if wanted(id.as_str()) {
+            if wanted(&served) {
                 let preferred = snapshot.providers(id).first().map(|first| &first.provider.plugin);
                 let first = preferred == Some(&served.provider.plugin);
                 all.push((id.folded(), !first, offered(&served)));

@@ -1,44 +1,31 @@
 //! A live peer: two connections, one for control and one for calls, made by whichever side dialled.
-//! The control connection is driven here: it runs the machine of [`meshhost_core::mesh::peer`] and does
-//! what the machine says.
 
 use std::{
-    collections::BTreeSet,
     net::SocketAddr,
     sync::{Arc, OnceLock},
     time::Duration,
 };
 
-use meshhost_core::{
-    id::Digest,
-    mesh::{
-        key::NodeKey,
-        membership::{MemberStatement, Membership},
-        peer::{End, Input, Output, Peer, Side},
-        record::Said,
-        signed::Signed,
-        wire::{Bytes, ControlFrame, Hello, Records, Statements},
-    },
-    ports::Clock,
-};
-use tokio::sync::{mpsc, watch};
+use meshhost_core::mesh::{key::NodeKey, peer::Side, wire::ControlFrame};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    admission,
-    known::Told,
-    running::Running,
-    transport::{Channel, Closing, Protocol, Receiving, Sending, Stream},
-};
+use super::transport::{Channel, Closing};
 
-/// Frames that wait to be sent to one peer; a peer that takes none for that long is cut off.
-const WAITING_FRAMES: usize = 64;
-/// How long a peer may take to show that it lives, when it seems to have been started anew.
-const ALIVE: Duration = Duration::from_millis(500);
-/// Frames that were read and wait to be looked at.
-const READ_FRAMES: usize = 8;
-/// Statements that are remembered as known to a peer.
-const KNOWN_STATEMENTS: usize = 4096;
+/// KiB of questions that one peer may have here at once, those that are worked on included: four of the
+/// longest.
+const ROOM_KIB: usize = 4 * 17 * 1024;
+
+/// What a conversation and its link share.
+#[derive(Debug, Clone)]
+pub(super) struct Ends {
+    /// Frames to be sent.
+    pub(super) frames: mpsc::Sender<ControlFrame>,
+    /// Calls in flight, both ways.
+    pub(super) in_flight: watch::Sender<u32>,
+    /// Counts questions whether the peer is there that somebody wants asked.
+    pub(super) asks: watch::Sender<u64>,
+}
 
 /// A peer that is connected.
 #[derive(Debug)]
@@ -49,12 +36,11 @@ pub(super) struct Link {
     pub(super) side: Side,
     /// The connection of control.
     pub(super) control: Channel,
+    /// KiB of questions that the peer may have here at once.
+    pub(super) room: Arc<Semaphore>,
     calls: OnceLock<Channel>,
     calls_ready: watch::Sender<bool>,
-    frames: mpsc::Sender<ControlFrame>,
-    in_flight: watch::Sender<u32>,
-    /// Counts questions whether the peer is there that somebody wants asked.
-    asks: watch::Sender<u64>,
+    ends: Ends,
     /// The last round trip that an answer took, in microseconds.
     answers: watch::Sender<i64>,
     /// When it was opened, in microseconds since 1970.
@@ -63,6 +49,27 @@ pub(super) struct Link {
 }
 
 impl Link {
+    /// A peer that is let in now.
+    pub(super) fn new((control, side): (Channel, Side), ends: Ends, opened_us: i64) -> Arc<Self> {
+        Arc::new(Self {
+            peer: control.peer(),
+            side,
+            control,
+            room: Arc::new(Semaphore::new(ROOM_KIB)),
+            calls: OnceLock::new(),
+            calls_ready: watch::Sender::new(false),
+            ends,
+            answers: watch::Sender::new(0),
+            opened_us,
+            ended: CancellationToken::new(),
+        })
+    }
+
+    /// The peer answered after so many microseconds.
+    pub(super) fn answered(&self, us: i64) {
+        self.answers.send_replace(us);
+    }
+
     /// Where the peer is.
     pub(super) fn address(&self) -> SocketAddr {
         self.control.address()
@@ -78,12 +85,12 @@ impl Link {
 
     /// Calls that are in flight with the peer, both ways.
     pub(super) fn calls_in_flight(&self) -> u32 {
-        *self.in_flight.borrow()
+        *self.ends.in_flight.borrow()
     }
 
     /// Counts one call as long as what is returned lives.
     pub(super) fn call(self: &Arc<Self>) -> CallInFlight {
-        self.in_flight.send_modify(|calls| *calls = calls.saturating_add(1));
+        self.ends.in_flight.send_modify(|calls| *calls = calls.saturating_add(1));
         CallInFlight(Arc::clone(self))
     }
 
@@ -116,7 +123,7 @@ impl Link {
 
     /// Sends a frame when there is room; who takes none is cut off.
     pub(super) fn send(&self, frame: ControlFrame) {
-        if self.frames.try_send(frame).is_err() {
+        if self.ends.frames.try_send(frame).is_err() {
             self.close(Closing::Silent);
         }
     }
@@ -125,7 +132,7 @@ impl Link {
     pub(super) async fn ping(&self, patience: Duration) -> Option<Duration> {
         let mut answers = self.answers.subscribe();
         answers.mark_unchanged();
-        self.asks.send_modify(|count| *count += 1);
+        self.ends.asks.send_modify(|count| *count += 1);
         let answered = tokio::time::timeout(patience, answers.changed()).await;
         answered.ok()?.ok()?;
         Some(self.round_trip())
@@ -157,340 +164,6 @@ pub(super) struct CallInFlight(Arc<Link>);
 
 impl Drop for CallInFlight {
     fn drop(&mut self) {
-        self.0.in_flight.send_modify(|calls| *calls = calls.saturating_sub(1));
-    }
-}
-
-/// One control connection while it is driven.
-pub(super) struct Conversation {
-    running: Arc<Running>,
-    channel: Channel,
-    sending: Sending,
-    receiving: Option<Receiving>,
-    machine: Peer,
-    side: Side,
-    link: Option<Arc<Link>>,
-    frames: mpsc::Receiver<ControlFrame>,
-    outgoing: mpsc::Sender<ControlFrame>,
-    in_flight: watch::Sender<u32>,
-    asks: watch::Sender<u64>,
-    /// Digests of the statements that the peer has.
-    known: BTreeSet<Digest>,
-    /// What the peer was told of nodes.
-    told: Told,
-}
-
-impl Conversation {
-    /// A conversation on a connection that this node made, which begins with `hello`.
-    pub(super) async fn dial(running: Arc<Running>, channel: Channel, hello: Hello) {
-        let Ok(stream) = channel.open().await else { return };
-        let (machine, first) = Peer::dial(hello, running.clock.now_us());
-        let mut conversation = Self::new(running, channel, stream, machine, Side::Dialled);
-        if conversation.perform(first).await {
-            conversation.talk().await;
-        }
-    }
-
-    /// A conversation on a connection that the peer made.
-    pub(super) async fn accept(running: Arc<Running>, channel: Channel) {
-        let stream = channel.accept();
-        let stream = tokio::time::timeout(Duration::from_secs(5), stream).await;
-        let Ok(Ok(stream)) = stream else {
-            channel.close(Closing::Refused);
-            return;
-        };
-        let machine = Peer::accept(running.clock.now_us());
-        Self::new(running, channel, stream, machine, Side::Accepted).talk().await;
-    }
-
-    fn new(
-        running: Arc<Running>,
-        channel: Channel,
-        stream: Stream,
-        machine: Peer,
-        side: Side,
-    ) -> Self {
-        let (outgoing, frames) = mpsc::channel(WAITING_FRAMES);
-        let in_flight = watch::Sender::new(0);
-        let Stream { sending, receiving } = stream;
-        Self {
-            running,
-            channel,
-            sending,
-            receiving: Some(receiving),
-            machine,
-            side,
-            link: None,
-            frames,
-            outgoing,
-            in_flight,
-            asks: watch::Sender::new(0),
-            known: BTreeSet::new(),
-            told: Told::default(),
-        }
-    }
-
-    /// Talks until one of the two has enough.
-    async fn talk(mut self) {
-        let (read, mut arriving) = mpsc::channel(READ_FRAMES);
-        let Some(receiving) = self.receiving.take() else { return };
-        let reader = tokio::spawn(read_frames(receiving, read));
-        let mut changes = self.running.community.changes();
-        let mut news = self.running.known.news();
-        let (mut in_flight, mut asks) = (self.in_flight.subscribe(), self.asks.subscribe());
-        loop {
-            let wake = sleep_until(self.machine.wake_us(), &*self.running.clock);
-            let outputs = tokio::select! {
-                biased;
-                () = self.running.closing.cancelled() => {
-                    let mut outputs = if self.machine.is_open() { self.news() } else { Vec::new() };
-                    outputs.extend(self.machine.leave());
-                    self.perform(outputs).await;
-                    self.end(Closing::Leaving).await;
-                    break;
-                }
-                () = ended(self.link.as_deref()) => break,
-                frame = arriving.recv() => match frame {
-                    Some(frame) => self.handle(Input::Frame(frame)),
-                    None => break,
-                },
-                Some(frame) = self.frames.recv() => vec![Output::Send(frame)],
-                Ok(()) = in_flight.changed() => {
-                    let calls = *in_flight.borrow_and_update();
-                    self.handle(Input::CallsInFlight(calls))
-                }
-                Ok(()) = asks.changed() => self.machine.ask(self.running.clock.now_us()),
-                Ok(()) = changes.changed(), if self.machine.is_open() => self.news(),
-                Ok(()) = news.changed(), if self.machine.is_open() => self.news(),
-                () = wake => self.handle(Input::Tick),
-            };
-            if !self.perform(outputs).await {
-                break;
-            }
-        }
-        reader.abort();
-        if let Some(link) = &self.link {
-            self.running.links.remove(link);
-            link.close(Closing::Leaving);
-        }
-    }
-
-    fn handle(&mut self, input: Input) -> Vec<Output> {
-        self.machine.handle(input, self.running.clock.now_us())
-    }
-
-    /// Does what the machine says. `false` when that was the end.
-    async fn perform(&mut self, outputs: Vec<Output>) -> bool {
-        let mut outputs: std::collections::VecDeque<_> = outputs.into();
-        while let Some(output) = outputs.pop_front() {
-            match output {
-                Output::Send(frame) => {
-                    if self.sending.write(&frame).await.is_err() {
-                        return false;
-                    }
-                }
-                Output::Decide(hello) => {
-                    let decided = admission::decide(&self.running, self.channel.peer(), &hello);
-                    let input = match decided.await {
-                        Some(welcome) => {
-                            self.remember(&welcome.statements);
-                            Input::Admitted(Box::new(welcome))
-                        }
-                        None => Input::NotAdmitted,
-                    };
-                    outputs.extend(self.handle(input));
-                }
-                Output::Genesis(genesis) => {
-                    let own = self.running.community.membership(|it| it.genesis().clone());
-                    if genesis != own {
-                        self.end(Closing::Protocol).await;
-                        return false;
-                    }
-                }
-                Output::Learn(statements) => {
-                    self.remember(&statements);
-                    if let Err(refusal) = self.running.community.learn(statements).await {
-                        tracing::warn!("what a peer said of members was not kept: {refusal}");
-                    }
-                }
-                Output::Records(records) => self.records(records).await,
-                Output::Opened => {
-                    if !self.opened().await {
-                        return false;
-                    }
-                    outputs.extend(self.news());
-                }
-                Output::Answered(us) => {
-                    if let Some(link) = &self.link {
-                        link.answers.send_replace(us);
-                    }
-                }
-                Output::Close(end) => {
-                    self.close(end).await;
-                    return false;
-                }
-            }
-        }
-        true
-    }
-
-    /// The peer is one now: it is listed, and may open streams. `false` when there is another
-    /// connection with it that stays.
-    async fn opened(&mut self) -> bool {
-        let peer = self.channel.peer();
-        // Whoever was revoked meanwhile is none: the statements of the greeting are in by now.
-        if self.running.community.member(&peer).is_none() {
-            self.end(Closing::Refused).await;
-            return false;
-        }
-        let link = Arc::new(Link {
-            peer,
-            side: self.side,
-            control: self.channel.clone(),
-            calls: OnceLock::new(),
-            calls_ready: watch::Sender::new(false),
-            frames: self.outgoing.clone(),
-            in_flight: self.in_flight.clone(),
-            asks: self.asks.clone(),
-            answers: watch::Sender::new(0),
-            opened_us: self.running.clock.now_us(),
-            ended: CancellationToken::new(),
-        });
-        if !self.running.links.add(&link) {
-            if let Some(other) = self.running.links.find(&peer) {
-                // A peer that was started anew looks like this as well: is the other one alive?
-                self.running.tasks.spawn(check(other));
-            }
-            self.end(Closing::Duplicate).await;
-            return false;
-        }
-        self.running.known.connected(&peer);
-        self.link = Some(Arc::clone(&link));
-        let running = Arc::clone(&self.running);
-        let (address, now_us) = (link.address(), link.opened_us);
-        if self.side == Side::Dialled {
-            // Only an address that was dialled leads to it again.
-            running.addresses.note(peer, &[address], now_us).await;
-            self.running.tasks.spawn(connect_calls(running, link));
-        }
-        true
-    }
-
-    fn remember(&mut self, statements: &[Signed<MemberStatement>]) {
-        if self.known.len() > KNOWN_STATEMENTS {
-            self.known.clear();
-        }
-        self.known.extend(statements.iter().map(Signed::digest));
-    }
-
-    /// What the peer has not heard yet; and its end, when it belongs to the community no longer.
-    fn news(&mut self) -> Vec<Output> {
-        if self.running.community.member(&self.channel.peer()).is_none() {
-            return vec![Output::Close(End::Refused)];
-        }
-        let known = &self.known;
-        let news: Vec<_> = self.running.community.membership(|membership: &Membership| {
-            let all = membership.statements();
-            all.filter(|signed| !known.contains(&signed.digest())).cloned().collect()
-        });
-        self.remember(&news);
-        let frames = Statements::frames(&news);
-        let mut outputs: Vec<_> =
-            frames.into_iter().map(ControlFrame::Statements).map(Output::Send).collect();
-        let peer = self.channel.peer();
-        for said in self.running.known.news_for(&self.running, &peer, &mut self.told) {
-            let records = vec![Bytes::from(said.to_bytes())];
-            outputs.push(Output::Send(ControlFrame::Records(Records { records })));
-        }
-        outputs
-    }
-
-    /// Takes in what the peer said of nodes.
-    async fn records(&mut self, records: Vec<Bytes>) {
-        let peer = self.channel.peer();
-        for bytes in records {
-            let said = Said::from_bytes(&bytes);
-            let learned = said.and_then(|said| {
-                self.running.known.learn(&self.running, (&peer, said), &mut self.told)
-            });
-            match learned {
-                Ok(Some(record)) => {
-                    let node = record.node;
-                    self.running.addresses.note(node, &record.addresses, 0).await;
-                    self.running.links.hurry(&node);
-                    self.running.links.touch();
-                }
-                Ok(None) => {}
-                Err(error) => {
-                    tracing::debug!(peer = %peer.short(), "a record was not taken: {error}");
-                }
-            }
-        }
-    }
-
-    async fn close(&mut self, end: End) {
-        let why = match end {
-            End::Left => Closing::Leaving,
-            End::RefusedByPeer | End::Refused => Closing::Refused,
-            End::Silent => Closing::Silent,
-            End::Misuse => Closing::Protocol,
-        };
-        tracing::debug!(peer = %self.channel.peer().short(), "a connection ends: {end:?}");
-        if end == End::RefusedByPeer {
-            self.running.links.refused(self.channel.peer());
-        }
-        self.end(why).await;
-    }
-
-    /// Closes, after what was said has arrived or a short while has passed.
-    async fn end(&mut self, why: Closing) {
-        self.sending.finish();
-        let taken = self.sending.taken();
-        let _ = tokio::time::timeout(Duration::from_millis(200), taken).await;
-        self.channel.close(why);
-    }
-}
-
-/// Ends a connection whose other end does not answer.
-async fn check(link: Arc<Link>) {
-    if link.ping(ALIVE).await.is_none() {
-        link.close(Closing::Silent);
-    }
-}
-
-async fn read_frames(mut receiving: Receiving, read: mpsc::Sender<ControlFrame>) {
-    while let Ok(Some(frame)) = receiving.read().await {
-        if read.send(frame).await.is_err() {
-            return;
-        }
-    }
-}
-
-async fn ended(link: Option<&Link>) {
-    match link {
-        Some(link) => link.ended().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn sleep_until(wake_us: Option<i64>, clock: &dyn Clock) {
-    match wake_us {
-        Some(wake_us) => {
-            let left = u64::try_from(wake_us.saturating_sub(clock.now_us())).unwrap_or(0);
-            tokio::time::sleep(Duration::from_micros(left)).await;
-        }
-        None => std::future::pending().await,
-    }
-}
-
-/// Makes the connection for calls beside a control connection that this node made.
-async fn connect_calls(running: Arc<Running>, link: Arc<Link>) {
-    let dialled = running.transport.dial(link.address(), link.peer, Protocol::Calls).await;
-    match dialled {
-        Ok(channel) => running.attach(&link, channel),
-        Err(error) => {
-            tracing::debug!(peer = %link.peer.short(), "no connection for calls: {error}");
-            link.close(Closing::Silent);
-        }
+        self.0.ends.in_flight.send_modify(|calls| *calls = calls.saturating_sub(1));
     }
 }

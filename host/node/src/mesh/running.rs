@@ -20,13 +20,15 @@ use meshhost_core::{
     outcome::Refusal,
     ports::Clock,
 };
-use tokio::time::Instant;
+use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    community::{Addresses, Community},
+    addresses::Addresses,
+    community::Community,
+    conversation::Conversation,
     known::{self, Known},
-    link::{Conversation, Link},
+    link::Link,
     links::Links,
     listen, serving,
     tls::Tls,
@@ -34,6 +36,8 @@ use super::{
 };
 use crate::{door::Door, store::mesh::MeshTables};
 
+/// Connections at once whose other end has not been let in.
+const GREETINGS_MAX: usize = 64;
 /// How long peers are told that this node goes.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// How long the connector rests at most before it looks again whom to dial.
@@ -62,6 +66,8 @@ pub(super) struct Running {
     pub(super) clock: Arc<dyn Clock>,
     /// When it was started.
     begun: Instant,
+    /// So many strangers may greet at once.
+    pub(super) greetings: Arc<Semaphore>,
     /// Whether this node has said that it goes.
     pub(super) leaving: AtomicBool,
     /// What goes on.
@@ -115,6 +121,7 @@ impl Running {
             door,
             clock,
             begun: Instant::now(),
+            greetings: Arc::new(Semaphore::new(GREETINGS_MAX)),
             leaving: AtomicBool::new(false),
             tasks,
             closing,

@@ -22,6 +22,7 @@ use meshhost_core::{
 use tokio::sync::oneshot;
 
 use super::{
+    known,
     link::Link,
     running::Running,
     transport::{Channel, Closing, Sending, Stream},
@@ -67,8 +68,8 @@ pub(super) async fn serve(running: Arc<Running>, link: Arc<Link>, channel: Chann
 
 async fn answer(running: Arc<Running>, link: Arc<Link>, shared: Vec<String>, stream: Stream) {
     let Stream { mut sending, mut receiving } = stream;
-    let question = tokio::time::timeout(QUESTION, receiving.read::<CallFrame>()).await;
-    let Ok(Ok(Some(question))) = question else {
+    let read = receiving.read_into::<CallFrame>(&link.room);
+    let Ok(Ok(Some((question, _room)))) = tokio::time::timeout(QUESTION, read).await else {
         sending.cancel();
         receiving.stop();
         return;
@@ -78,7 +79,7 @@ async fn answer(running: Arc<Running>, link: Arc<Link>, shared: Vec<String>, str
             invoke_here(&running, &link, shared, *invoke, &mut sending).await;
             return;
         }
-        CallFrame::Describe(question) => describe(&running, &shared, &question),
+        CallFrame::Describe(question) => describe(&running, &link, &shared, &question),
         _ => {
             link.close(Closing::Protocol);
             return;
@@ -89,9 +90,10 @@ async fn answer(running: Arc<Running>, link: Arc<Link>, shared: Vec<String>, str
 }
 
 /// How a capability is called: only of what is shared, and everything else is unknown alike.
-fn describe(running: &Running, shared: &[String], question: &Describe) -> CallFrame {
-    let found =
-        running.door.upgrade().filter(|_| share::covers(shared, question.capability.as_str()));
+fn describe(running: &Running, link: &Link, shared: &[String], question: &Describe) -> CallFrame {
+    let open = share::covers(shared, question.capability.as_str())
+        && known::is_open(running, &link.peer, &question.capability);
+    let found = running.door.upgrade().filter(|_| open);
     let text = found.and_then(|door| review_of(&door, &question.capability));
     match text {
         Some(text) => CallFrame::Described(Described { json: Bytes::from(text) }),
@@ -118,7 +120,10 @@ async fn invoke_here(
 ) {
     let Some(door) = running.door.upgrade() else { return };
     let _counted = link.call();
-    let covered = share::covers(&shared, invoke.capability.as_str());
+    let covered = share::covers(&shared, invoke.capability.as_str())
+        && known::is_open(running, &link.peer, &invoke.capability);
+    // What is kept back is denied by the door as what is not shared, and written down as that.
+    let shared = if covered { shared } else { Vec::new() };
     let capability = invoke.capability.clone();
     let invocation_id = invoke.invocation_id.clone();
     let entrance = Entrance::peer(&link.peer, shared, RISK_CEILING);

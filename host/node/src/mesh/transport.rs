@@ -21,6 +21,8 @@ use tokio::sync::Semaphore;
 use super::tls::{Tls, presented};
 pub(super) use stream::{Receiving, Sending, Stream, StreamError};
 
+#[cfg(feature = "bench")]
+pub(super) mod bare;
 mod stream;
 
 /// The protocol of control: membership, records, heads.
@@ -300,6 +302,12 @@ impl Channel {
     /// Closes the connection.
     pub(super) fn close(&self, why: Closing) {
         self.connection.close(why.number(), b"");
+    }
+
+    /// Waits until it is gone.
+    #[cfg(test)]
+    pub(super) async fn closed(&self) {
+        self.connection.closed().await;
     }
 
     /// Why the other end closed it, when it said so.

@@ -53,7 +53,7 @@ pub(super) fn door(
         clock: Arc::clone(&lifecycle.clock),
         entropy: Arc::clone(&lifecycle.entropy),
         host_id: lifecycle.host_id.clone(),
-        elsewhere: OnceLock::new(),
+        elsewhere: Arc::new(OnceLock::new()),
         risk: config.risk,
         unfinished: TaskTracker::new(),
     })
@@ -120,13 +120,14 @@ pub(super) async fn models(
 pub(super) fn installer(
     store: &Store,
     config: &NodeConfig,
-    registry: Arc<Registry>,
     lifecycle: Lifecycle,
     readiness: Arc<Readiness>,
     index: Arc<Index>,
+    door: &Door,
 ) -> Result<Installer, Refusal> {
     Ok(Installer {
-        registry,
+        registry: Arc::clone(&door.registry),
+        elsewhere: Arc::clone(&door.elsewhere),
         plugins: store.plugins.clone(),
         clock: Arc::clone(&lifecycle.clock),
         lifecycle,

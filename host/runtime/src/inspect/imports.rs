@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use meshhost_core::link::{Callee, Link};
+use meshhost_core::{
+    function_type::{FunctionType, Type as ValueType},
+    link::{Callee, Link},
+};
 use semver::Version;
 use wit_parser::{Function, Interface, Resolve, Type, TypeDefKind, TypeId, WorldId, WorldItem};
 
@@ -147,17 +150,32 @@ fn links(resolve: &Resolve, name: &str, interface: &Interface) -> Option<Vec<Lin
     }
     let link = |function: &Function| {
         function_schemas(resolve, function, &BTreeMap::new(), &mut SchemaBudget::new()).ok()?;
+        let ty = function_type::function_type(resolve, function)?;
         Some(Link {
+            carries_call_errors: carries_call_errors(&ty),
             interface: name.to_owned(),
             function: function.name.clone(),
             callee: Callee {
                 capability: id_of_import(name, package, interface, function)?,
                 version: package.version.clone(),
-                type_hash: Some(function_type::hash(resolve, function)?),
+                type_hash: Some(ty.hash()),
             },
         })
     };
     interface.functions.values().map(link).collect()
+}
+
+/// Whether a function's error has a case `call` for what keeps a provider from answering
+/// (`meshhost:mesh/invoke.call-error`).
+fn carries_call_errors(function: &FunctionType) -> bool {
+    let Some(ValueType::Result { err: Some(error), .. }) = function.result() else { return false };
+    let payload = |ty: &ValueType, name: &str| match ty {
+        ValueType::Variant(cases) => {
+            cases.iter().find(|case| case.name == name).and_then(|case| case.ty.clone())
+        }
+        _ => None,
+    };
+    payload(error, "call").is_some_and(|carried| payload(&carried, "denied").is_some())
 }
 
 /// Whether a type that an interface names is none of a resource.

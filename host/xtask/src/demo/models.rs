@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf};
 use anyhow::Context;
 use serde_json::Value;
 
-use super::{Demo, chapter, typed};
+use super::{Demo, chapter};
 use crate::{say, tools};
 
 /// Packages of models, by their folder below `target/models`.
@@ -100,9 +100,9 @@ impl Demo {
     }
 
     /// Calls a capability, and answers with what came back.
-    fn call(&self, arguments: &[&str]) -> anyhow::Result<Value> {
+    pub(super) fn call(&self, arguments: &[&str]) -> anyhow::Result<Value> {
         let arguments = [&["call"], arguments].concat();
-        typed(&arguments);
+        self.typed(&arguments);
         let output = self.command(&[&arguments[..], &["--json"]].concat()).output();
         let output = output.context("start meshhost")?;
         let answer: Value = serde_json::from_slice(&output.stdout).context("read the answer")?;
@@ -112,7 +112,7 @@ impl Demo {
 }
 
 /// What stands at a place, in words.
-fn text(value: &Value, place: &str) -> String {
+pub(super) fn text(value: &Value, place: &str) -> String {
     match value.pointer(place) {
         Some(Value::String(text)) => text.clone(),
         Some(other) => other.to_string(),

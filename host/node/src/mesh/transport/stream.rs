@@ -1,9 +1,10 @@
 //! One stream between two nodes, as frames.
 
-use std::io;
+use std::{io, sync::Arc};
 
-use meshhost_core::mesh::wire::{Frame, HEAD_BYTES, WireError};
+use meshhost_core::mesh::wire::{Frame, HEAD_BYTES, Head, WireError};
 use quinn::{ReadExactError, RecvStream, SendStream, VarInt};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Why a frame did not come or go.
 #[derive(Debug, thiserror::Error)]
@@ -23,11 +24,11 @@ const ROOM_BYTES: usize = 64 * 1024;
 
 /// The half of a stream that this node writes.
 #[derive(Debug)]
-pub(in crate::mesh) struct Sending(SendStream);
+pub(in crate::mesh) struct Sending(pub(super) SendStream);
 
 /// The half of a stream that this node reads.
 #[derive(Debug)]
-pub(in crate::mesh) struct Receiving(RecvStream);
+pub(in crate::mesh) struct Receiving(pub(super) RecvStream);
 
 /// Both halves of a stream.
 #[derive(Debug)]
@@ -53,6 +54,12 @@ impl Sending {
         let bytes = frame.encode()?;
         self.0.write_all(&bytes).await.map_err(io::Error::other)?;
         Ok(())
+    }
+
+    /// Sends bytes that are no frame.
+    #[cfg(test)]
+    pub(in crate::mesh) async fn write_raw(&mut self, bytes: &[u8]) {
+        let _ = self.0.write_all(bytes).await;
     }
 
     /// Says that nothing follows.
@@ -86,13 +93,22 @@ impl Receiving {
     /// # Errors
     /// When the stream is gone, or what comes is no frame.
     pub(in crate::mesh) async fn read<F: Frame>(&mut self) -> Result<Option<F>, StreamError> {
+        match self.head::<F>().await? {
+            Some(head) => self.body(head).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn head<F: Frame>(&mut self) -> Result<Option<Head>, StreamError> {
         let mut head = [0; HEAD_BYTES];
         match self.0.read_exact(&mut head).await {
-            Ok(()) => {}
-            Err(ReadExactError::FinishedEarly(0)) => return Ok(None),
-            Err(error) => return Err(io::Error::other(error).into()),
+            Ok(()) => Ok(Some(F::head(head)?)),
+            Err(ReadExactError::FinishedEarly(0)) => Ok(None),
+            Err(error) => Err(io::Error::other(error).into()),
         }
-        let head = F::head(head)?;
+    }
+
+    async fn body<F: Frame>(&mut self, head: Head) -> Result<F, StreamError> {
         let mut body = Vec::with_capacity(head.length.min(ROOM_BYTES));
         while body.len() < head.length {
             // The buffer grows with what really arrives, never with what the length merely claims.
@@ -102,7 +118,22 @@ impl Receiving {
             };
             body.extend_from_slice(&piece.bytes);
         }
-        Ok(Some(F::decode(head.kind, &body)?))
+        Ok(F::decode(head.kind, &body)?)
+    }
+
+    /// As [`Self::read`], of a frame that is held for a while: it takes as much of `room` as it has
+    /// KiB, and waits for that before it reads the body. Whoever sends meanwhile is held up by QUIC.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub(in crate::mesh) async fn read_into<F: Frame>(
+        &mut self,
+        room: &Arc<Semaphore>,
+    ) -> Result<Option<(F, OwnedSemaphorePermit)>, StreamError> {
+        let Some(head) = self.head::<F>().await? else { return Ok(None) };
+        let kib = u32::try_from(head.length.div_ceil(1024)).unwrap_or(u32::MAX).max(1);
+        let place = Arc::clone(room).acquire_many_owned(kib).await.map_err(io::Error::other)?;
+        Ok(Some((self.body(head).await?, place)))
     }
 
     /// Says that nothing of the rest is wanted.

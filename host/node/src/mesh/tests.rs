@@ -1,0 +1,159 @@
+//! What a node says to those whom it does not know, over real QUIC on loopback.
+
+use std::net::SocketAddr;
+
+use meshhost_core::{
+    evidence::sign::Signer,
+    id::Digest,
+    mesh::wire::{ControlFrame, Hello, Number, PROTOCOL, Refused, Secret, Statements},
+};
+
+use super::{
+    transport::{Channel, DialError, Protocol, Stream, Transport},
+    *,
+};
+use crate::{
+    api::{MeshReply, MeshRequest},
+    node::{Config, Options},
+    store::directory::DataDirectory,
+    sys::{SystemClock, SystemEntropy},
+};
+
+/// A node that began a community and listens.
+struct Fixture {
+    _home: tempfile::TempDir,
+    _store: Store,
+    mesh: Arc<Mesh>,
+    ticket: String,
+}
+
+impl Fixture {
+    async fn new() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+        let data = home.path().join("data");
+        let options = Options { data, config: Config::default(), access: Access::Node };
+        let directory = DataDirectory::open(&options.data, options.access).await.unwrap();
+        let node = meshhost_core::config::NodeConfig::DEFAULT;
+        let store = Store::open(directory, &node, clock.clone(), entropy.clone()).await.unwrap();
+        let host_id = store.keys.host_id().clone();
+        let lifecycle = Lifecycle { evidence: store.evidence.clone(), host_id, clock, entropy };
+        let policy = MeshConfig::DEFAULT;
+        let parts = Parts { door: Weak::new(), lifecycle, access: options.access, policy };
+        let mesh = Mesh::open(&store, parts).await.unwrap();
+        let me = Entrance::command_line("me");
+        let init = MeshRequest::Init {
+            community: "home".to_owned(),
+            name: Some("node".to_owned()),
+            listen: "127.0.0.1:0".to_owned(),
+        };
+        let MeshReply::Entered(entered) = mesh.handle(&me, init).await.unwrap() else {
+            panic!("it began none")
+        };
+        let ticket = entered.ticket.unwrap().ticket;
+        Self { _home: home, _store: store, mesh, ticket }
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.mesh.state().running.unwrap().own_addresses()[0]
+    }
+
+    fn community(&self) -> Digest {
+        self.mesh.community().unwrap().0.membership(|it| it.community())
+    }
+
+    fn hello(&self, ticket: Option<Secret>) -> ControlFrame {
+        let (community, name) = (self.community(), "other".to_owned());
+        ControlFrame::Hello(Hello { protocol: PROTOCOL, community, ticket, name })
+    }
+
+    /// A connection of the node with this seed.
+    async fn dial(&self, seed: u8, protocol: Protocol) -> Channel {
+        let dialled = stranger(seed).dial(self.address(), self.mesh.own, protocol).await;
+        dialled.unwrap()
+    }
+}
+
+fn stranger(seed: u8) -> Transport {
+    let key = Signer::from_seed(&[seed; 32]).node_key();
+    let tls = Tls::new(&[seed; 32], &key).unwrap();
+    Transport::bind("127.0.0.1:0".parse().unwrap(), tls).unwrap()
+}
+
+/// What comes back for these frames, until the other end closes.
+async fn said(channel: &Channel, frames: &[ControlFrame]) -> Vec<ControlFrame> {
+    let Stream { mut sending, mut receiving } = channel.open().await.unwrap();
+    for frame in frames {
+        if sending.write(frame).await.is_err() {
+            break;
+        }
+    }
+    let mut heard = Vec::new();
+    while let Ok(Some(frame)) = receiving.read().await {
+        heard.push(frame);
+    }
+    heard
+}
+
+#[tokio::test]
+async fn a_stranger_hears_one_word_whatever_it_says() {
+    let node = Fixture::new().await;
+    let wrong = node.hello(Some(Secret::from([9; 32])));
+    let mut elsewhere = node.hello(None);
+    if let ControlFrame::Hello(hello) = &mut elsewhere {
+        hello.community = Digest::of(b"another");
+    }
+    for (seed, hello) in [(1, node.hello(None)), (2, wrong), (3, elsewhere)] {
+        let channel = node.dial(seed, Protocol::Control).await;
+        assert_eq!(said(&channel, &[hello]).await, [ControlFrame::Refused(Refused)]);
+        channel.closed().await;
+        assert!(channel.refused(), "and the connection is closed");
+    }
+}
+
+#[tokio::test]
+async fn who_does_not_greet_is_answered_nothing() {
+    let node = Fixture::new().await;
+    let statements = ControlFrame::Statements(Statements { statements: Vec::new() });
+    for frame in [ControlFrame::Ping(Number { number: 1 }), statements] {
+        let channel = node.dial(1, Protocol::Control).await;
+        assert_eq!(said(&channel, &[frame]).await, []);
+    }
+    let channel = node.dial(1, Protocol::Control).await;
+    let Stream { mut sending, mut receiving } = channel.open().await.unwrap();
+    sending.write_raw(&[0xff; 64]).await;
+    assert!(receiving.read::<ControlFrame>().await.is_err(), "no frame at all");
+    // The node serves on.
+    let channel = node.dial(2, Protocol::Control).await;
+    assert_eq!(said(&channel, &[node.hello(None)]).await, [ControlFrame::Refused(Refused)]);
+}
+
+#[tokio::test]
+async fn calls_are_taken_from_nobody_who_is_not_connected_for_control() {
+    let node = Fixture::new().await;
+    let channel = node.dial(1, Protocol::Calls).await;
+    channel.closed().await;
+    assert!(channel.refused());
+}
+
+#[tokio::test]
+async fn a_node_with_another_key_is_not_spoken_to() {
+    let node = Fixture::new().await;
+    let expected = Signer::from_seed(&[7; 32]).node_key();
+    let dialled = stranger(1).dial(node.address(), expected, Protocol::Control).await;
+    assert_eq!(dialled.err(), Some(DialError::AnotherNode));
+}
+
+#[tokio::test]
+async fn a_ticket_is_taken_from_the_one_who_has_it_and_then_not_from_another() {
+    let node = Fixture::new().await;
+    let ticket: meshhost_core::mesh::ticket::Ticket = node.ticket.parse().unwrap();
+    let hello = node.hello(Some(Secret::from(ticket.secret)));
+    let channel = node.dial(1, Protocol::Control).await;
+    let Stream { mut sending, mut receiving } = channel.open().await.unwrap();
+    sending.write(&hello).await.unwrap();
+    let welcome = receiving.read::<ControlFrame>().await.unwrap().unwrap();
+    assert!(matches!(welcome, ControlFrame::Welcome(_)), "{welcome:?}");
+    let another = node.dial(2, Protocol::Control).await;
+    assert_eq!(said(&another, &[hello]).await, [ControlFrame::Refused(Refused)]);
+}
