@@ -26,6 +26,11 @@ async fn say(words: &[&str], replies: Vec<Reply>) -> (Result<Output, Refusal>, V
     (output, asked.await.unwrap())
 }
 
+/// The answer of a node that knows no peer with the capability.
+fn nobody_has_it() -> Reply {
+    Reply::Capabilities(Vec::new())
+}
+
 #[tokio::test]
 async fn a_call_carries_typed_input_and_the_working_folder() {
     let words = ["git.log@^0.1", "path=.", "limit=5", "--timeout", "2m", "--plugin", "git"];
@@ -73,11 +78,33 @@ async fn a_failure_keeps_its_exit_and_says_why() {
 #[tokio::test]
 async fn an_unknown_capability_is_still_asked_for_and_the_nearest_is_named() {
     let denied = called(OutcomeKind::Denied, Some(Code::CapabilityNotFound));
-    let (output, asked) = say(&["git.lgo", "path=."], vec![known(), denied]).await;
+    let replies = vec![known(), nobody_has_it(), denied];
+    let (output, asked) = say(&["git.lgo", "path=."], replies).await;
     let output = output.unwrap();
     assert_eq!(output.exit, Exit::NotFound);
     assert!(output.notes.contains("did you mean git.log?"), "{}", output.notes);
-    assert_eq!(asked.len(), 2);
+    assert!(matches!(
+        asked.as_slice(),
+        [_, Request::Describe { node: None, .. }, Request::Call(_)]
+    ));
+}
+
+#[tokio::test]
+async fn what_another_node_has_is_called_as_that_node_says() {
+    let there = Reply::Capabilities(vec![fixture::capability()]);
+    let replies = vec![Reply::Capabilities(Vec::new()), there, called(OutcomeKind::Success, None)];
+    let (output, asked) = say(&["git.log", "path=/srv/src", "limit=5"], replies).await;
+    assert_eq!(output.unwrap().exit, Exit::Success);
+    let [_, Request::Describe { .. }, Request::Call(call)] = asked.as_slice() else {
+        panic!("{asked:?}")
+    };
+    assert_eq!(call.input, json!({"path": "/srv/src", "limit": 5}), "read by its types");
+    let there = Reply::Capabilities(vec![fixture::capability()]);
+    let (output, asked) = say(&["git.log", "path=.", "--node", "nas"], vec![known(), there]).await;
+    let refusal = output.unwrap_err();
+    assert!(refusal.message.contains("a path of this machine"), "{}", refusal.message);
+    let [_, Request::Describe { node, .. }] = asked.as_slice() else { panic!("{asked:?}") };
+    assert_eq!(node.as_deref(), Some("nas"));
 }
 
 #[tokio::test]
@@ -85,7 +112,7 @@ async fn help_is_about_the_capability() {
     let (output, asked) = say(&["git.log", "--help"], vec![known()]).await;
     assert!(output.unwrap().text.contains("limit"));
     assert!(matches!(asked.as_slice(), [Request::Capabilities]));
-    let (output, _) = say(&["git.lgo", "--help"], vec![known()]).await;
+    let (output, _) = say(&["git.lgo", "--help"], vec![known(), nobody_has_it()]).await;
     assert!(output.unwrap_err().message.contains("did you mean git.log?"));
     let command = Words::try_parse_from(["call", "--help"]).unwrap().command;
     assert!(command.asks_for_no_capability());
@@ -111,10 +138,12 @@ fn ids_are_found_short_long_and_folded() {
 
 #[test]
 fn times_have_units() {
-    for (text, milliseconds) in [("500ms", 500), ("5s", 5_000), ("2m", 120_000), ("7", 7_000)] {
+    for (text, milliseconds) in
+        [("500ms", 500), ("5s", 5_000), ("2m", 120_000), ("1h", 3_600_000), ("7", 7_000)]
+    {
         assert_eq!(parse_time(text), Ok(Duration::from_millis(milliseconds)), "{text}");
     }
-    for wrong in ["", "0s", "-1s", "1.5s", "5h", "s", "99999999999999999999s"] {
+    for wrong in ["", "0s", "-1s", "1.5s", "5d", "s", "99999999999999999999s"] {
         assert!(parse_time(wrong).is_err(), "{wrong}");
     }
 }
