@@ -31,12 +31,10 @@ const TICKET_TIME: Duration = Duration::from_secs(3600);
 /// Join nodes to a community, and say what they may call of each other.
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
-Example, with two machines:
-  laptop$ meshhost serve &
-  laptop$ meshhost mesh init home
-  gpubox$ meshhost serve &
-  gpubox$ meshhost mesh join --share 'ocr.*' < ticket
-  laptop$ meshhost call ocr.recognize image=@scan.png
+Example, on one machine, on another, and on the first again (both serve):
+  meshhost mesh init home > ticket
+  meshhost mesh join --share 'ocr.*' < ticket
+  meshhost call ocr.recognize image=@scan.png
 ")]
 pub(crate) enum MeshCommand {
     /// Begin a community with this node, and print a ticket for the next one.
@@ -49,21 +47,28 @@ Examples:
   meshhost mesh join ticket --share 'ocr.*' --share embedding.embed")]
     Join(JoinCommand),
     /// Leave the community. What was recorded stays.
+    #[command(after_help = "Example:\n  meshhost mesh leave")]
     Leave,
     /// Who is there, what they are, and what is wrong.
+    #[command(after_help = "Example:\n  meshhost mesh status")]
     Status,
     /// One member: its key, its level, where it is.
+    #[command(after_help = "Example:\n  meshhost mesh whois gpubox")]
     Whois(Node),
     /// Ask a member whether it is there.
+    #[command(after_help = "Example:\n  meshhost mesh ping gpubox")]
     Ping(Node),
     /// Try every known address of every member.
+    #[command(after_help = "Example:\n  meshhost mesh netcheck")]
     Netcheck,
     /// Print another ticket.
     #[command(after_help = "Example:\n  meshhost mesh ticket --uses 3 --for 24h > ticket")]
     Ticket(TicketCommand),
     /// The tickets of this node.
+    #[command(after_help = "Example:\n  meshhost mesh tickets")]
     Tickets,
     /// Cancel a ticket.
+    #[command(after_help = "Example:\n  meshhost mesh cancel 892f98d5")]
     Cancel {
         /// The ticket's name, as `meshhost mesh tickets` shows it.
         ticket: String,
@@ -75,8 +80,10 @@ Examples:
   meshhost mesh share filesystem.read --with laptop")]
     Share(ShareCommand),
     /// Let peers call a capability no longer.
+    #[command(after_help = "Example:\n  meshhost mesh unshare 'ocr.*'")]
     Unshare(ShareCommand),
     /// Say what a member is trusted with.
+    #[command(after_help = "Example:\n  meshhost mesh trust gpubox trusted")]
     Trust {
         /// Its name, or the beginning of its key.
         node: String,
@@ -84,11 +91,13 @@ Examples:
         level: LevelWord,
     },
     /// Put a member out of the community, at once.
+    #[command(after_help = "Example:\n  meshhost mesh revoke gpubox")]
     Revoke(Node),
 }
 
 /// Say where members are.
 #[derive(Debug, Subcommand)]
+#[command(after_help = "Example:\n  meshhost peer add 192.168.1.7:7081 --key 3b6a…")]
 pub(crate) enum PeerCommand {
     /// Note an address of a member. It gives nobody a right.
     #[command(after_help = "Example:\n  meshhost peer add 192.168.1.7:7081 --key 3b6a…")]
