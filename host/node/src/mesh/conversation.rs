@@ -129,10 +129,7 @@ impl Conversation {
             let outputs = tokio::select! {
                 biased;
                 () = self.running.closing.cancelled() => {
-                    let mut outputs = if self.machine.is_open() { self.news() } else { Vec::new() };
-                    outputs.extend(self.machine.leave());
-                    self.perform(outputs).await;
-                    self.end(Closing::Leaving).await;
+                    self.farewell().await;
                     break;
                 }
                 () = ended(self.link.as_deref()) => break,
@@ -159,6 +156,20 @@ impl Conversation {
             self.running.links.remove(link);
             link.close(Closing::Leaving);
         }
+    }
+
+    /// Says what was still to be said, that this node leaves most of all, and closes.
+    async fn farewell(&mut self) {
+        let mut outputs = Vec::new();
+        while let Ok(frame) = self.frames.try_recv() {
+            outputs.push(Output::Send(frame));
+        }
+        if self.machine.is_open() {
+            outputs.extend(self.news());
+        }
+        outputs.extend(self.machine.leave());
+        self.perform(outputs).await;
+        self.end(Closing::Leaving).await;
     }
 
     fn handle(&mut self, input: Input) -> Vec<Output> {
