@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 
 use crate::code::Code;
 
+pub mod number;
 mod scan;
 
 /// How much JSON is accepted.

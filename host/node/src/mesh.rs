@@ -220,9 +220,19 @@ impl Mesh {
     async fn found(&self, entrance: &Entrance, founding: Founding) -> Result<(), Refusal> {
         let _changing = self.changing.lock().await;
         self.belongs_to_none()?;
-        listen::address(&founding.listen)?;
+        self.findable(listen::address(&founding.listen)?)?;
         let community = Community::found(self.means.clone(), entrance, founding).await?;
         self.settle(community)
+    }
+
+    /// A node that does not serve yet has to say at which port it will: its tickets name it.
+    fn findable(&self, address: SocketAddr) -> Result<(), Refusal> {
+        if self.serves() || address.port() != 0 {
+            return Ok(());
+        }
+        let message = "port 0 is chosen when the node serves, and a ticket has to name it: start \
+                       `meshhost serve` first, or name a port";
+        Err(Refusal::new(Code::MeshAddress, message))
     }
 
     fn belongs_to_none(&self) -> Result<(), Refusal> {
@@ -256,7 +266,11 @@ impl Mesh {
     async fn leave(&self, entrance: &Entrance) -> Result<(), Refusal> {
         let _changing = self.changing.lock().await;
         let (community, _) = self.community()?;
-        let running = self.state().running;
+        // Also a command that has just started tells those whom it reaches.
+        let running = self.start().ok();
+        if let Some(running) = &running {
+            running.settled(CONNECTING).await;
+        }
         let farewell = community.leave(entrance).await?;
         self.set(State::default());
         if let Some(running) = running {

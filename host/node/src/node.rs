@@ -298,13 +298,21 @@ impl Node {
     }
 }
 
-/// A capability as `meshhost capabilities --json` prints it, for a peer.
-pub(crate) fn review_of(door: &Door, capability: &CapabilityId) -> Option<Vec<u8>> {
+/// A capability in a version of this range, as `meshhost capabilities --json` prints it, for a peer.
+pub(crate) fn review_of(
+    door: &Door,
+    capability: &CapabilityId,
+    range: Option<&str>,
+) -> Option<Vec<u8>> {
+    let range: Option<semver::VersionReq> = range.map(str::parse).transpose().ok()?;
     let views = review::capability_views(&door.registry.snapshot());
     let wanted = capability.folded();
-    let view = views
-        .into_iter()
-        .find(|view| view.id.folded() == wanted || view.long_id.folded() == wanted)?;
+    let fits = |version: &str| {
+        range.as_ref().is_none_or(|range| version.parse().is_ok_and(|it| range.matches(&it)))
+    };
+    let view = views.into_iter().find(|view| {
+        (view.id.folded() == wanted || view.long_id.folded() == wanted) && fits(&view.version)
+    })?;
     serde_json::to_vec(&view).ok()
 }
 

@@ -43,9 +43,7 @@ pub use lift::lift;
 pub(crate) use lift::lift_arguments;
 pub(crate) use lower::lower_returned;
 pub use lower::{check, lower};
-
-/// Largest whole number that every JSON reader keeps exactly: 2^53 − 1.
-pub const SAFE_INTEGER_MAX: u64 = (1 << 53) - 1;
+pub use meshhost_core::json::number::SAFE_INTEGER_MAX;
 
 /// Most blobs that one input may name.
 pub const INPUT_BLOBS_MAX: usize = 64;

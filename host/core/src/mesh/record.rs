@@ -216,10 +216,6 @@ pub struct Offered {
     pub read_only: bool,
     /// Whether a call that runs twice does no more than one that runs once.
     pub idempotent: bool,
-    /// Calls that wait for it.
-    pub waiting: u32,
-    /// Calls that run.
-    pub running: u32,
 }
 
 /// The capabilities that one peer may call on a node. The highest version holds.
@@ -341,8 +337,6 @@ mod tests {
             state: OfferState::Serving,
             read_only: false,
             idempotent: false,
-            waiting: 0,
-            running: 0,
         };
         let everything = [one("ocr.recognize"), one("git.log"), one("ocrx.a")];
         let ids = |patterns: &[&str]| {

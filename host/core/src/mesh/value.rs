@@ -16,7 +16,6 @@ use crate::{
 
 mod decode;
 mod encode;
-mod number;
 #[cfg(test)]
 mod tests;
 

@@ -222,7 +222,5 @@ fn offered((id, read_only, idempotent): (&str, bool, bool)) -> Offered {
         state: OfferState::Serving,
         read_only,
         idempotent,
-        waiting: 0,
-        running: 0,
     }
 }

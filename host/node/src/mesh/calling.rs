@@ -7,7 +7,6 @@ use meshhost_core::{
     id::CapabilityId,
     invocation::{Invocation, Subject},
     json::{self, Bounds},
-    limits::Limits,
     mesh::{
         key::NodeKey,
         receipt::{self, Receipt},
@@ -24,8 +23,9 @@ use super::{
     transport::{Receiving, Stream, StreamError},
 };
 
-/// How long a call may take whose caller says nothing.
-pub(super) const DEADLINE_MS: u64 = 30_000;
+/// How long a call may take whose caller says nothing: the plugin's own limit there is what counts, and
+/// a peer that is gone is missed at once.
+pub(super) const DEADLINE_MS: u64 = 10 * 60_000;
 /// How much longer than its deadline one waits for a call's answer: the peer has it from the moment at
 /// which the call arrives.
 const ANSWER: Duration = Duration::from_millis(500);
@@ -128,8 +128,9 @@ fn invoke(running: &Running, invocation: &Invocation) -> Option<Invoke> {
         plugin: invocation.plugin.clone(),
         body: Body::Json(Bytes::from(serde_json::to_vec(&invocation.input).ok()?)),
         deadline_ms: invocation.timeout_ms.unwrap_or(DEADLINE_MS),
-        fuel: invocation.fuel.unwrap_or(Limits::DEFAULT.fuel),
-        bytes_left: invocation.output_bytes.unwrap_or(Limits::DEFAULT.output_bytes),
+        // What the caller does not bound, the plugin's own limits there do.
+        fuel: invocation.fuel.unwrap_or(u64::MAX),
+        bytes_left: invocation.output_bytes.unwrap_or(u64::MAX),
         depth: invocation.depth,
         hops,
         caller: Some(caller(&invocation.subject)),

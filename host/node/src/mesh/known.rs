@@ -110,7 +110,7 @@ impl Known {
         });
         let mut said: Vec<_> = records.into_iter().map(Said::Record).collect();
         let offered = offer(running, peer);
-        if told.offered.as_ref().is_none_or(|before| !same(before, &offered)) {
+        if told.offered.as_ref() != Some(&offered) {
             let offer = Offer {
                 community: running.community.membership(Membership::community),
                 node: running.community.own(),
@@ -289,12 +289,6 @@ impl Known {
     }
 }
 
-/// Whether two offers differ in nothing but how busy things are.
-fn same(one: &[Offered], other: &[Offered]) -> bool {
-    let quiet = |offered: &Offered| Offered { waiting: 0, running: 0, ..offered.clone() };
-    one.len() == other.len() && one.iter().zip(other).all(|(one, other)| quiet(one) == quiet(other))
-}
-
 fn own_record(running: &Running, policy: &MeshConfig, version: u64, now_us: i64) -> NodeRecord {
     let leaving = running.leaving.load(Ordering::Relaxed);
     let door = running.door.upgrade();
@@ -367,12 +361,9 @@ fn everything(snapshot: &Snapshot, wanted: impl Fn(&Served) -> bool) -> Vec<Offe
 fn offered(served: &Served) -> Offered {
     let capability = &served.provider.capability;
     let plugin = &served.plugin;
-    let state = if !plugin.record.enabled || !plugin.suspended.is_empty() {
-        OfferState::Disabled
-    } else {
-        // Whether a quarantine holds against a caller is decided when the caller comes.
-        OfferState::Serving
-    };
+    // Whether a quarantine holds against a caller is decided when the caller comes.
+    let serves = plugin.record.enabled && plugin.suspended.is_empty();
+    let state = if serves { OfferState::Serving } else { OfferState::Disabled };
     Offered {
         id: capability.id.clone(),
         long_id: capability.long_id.clone(),
@@ -383,8 +374,6 @@ fn offered(served: &Served) -> Offered {
         state,
         read_only: served.rules.read_only,
         idempotent: served.rules.idempotent,
-        waiting: 0,
-        running: 0,
     }
 }
 

@@ -27,6 +27,9 @@ use crate::{door::unwritten, store::mesh::RouteRow, sys::SystemEntropy};
 
 /// How long one waits for a peer to be connected at one try.
 const CONNECTING: Duration = Duration::from_secs(2);
+/// How long a node that may have run a call may be away before the call ends without its answer, in
+/// microseconds: longer than one takes to start again.
+const BACK_US: i64 = 30_000_000;
 /// How long one waits before a node that is away is looked for again, in microseconds.
 const AGAIN_US: i64 = 100_000;
 
@@ -53,12 +56,13 @@ pub(super) async fn call(
         wait_until(running, at_us).await;
         let Some(node) = attempt.node(target).copied() else { break End::Unreachable };
         let mut event = once(running, invocation, (&node, deadline_us), &mut last).await;
-        // A node that may have run it is asked as soon as it is back, however long that takes.
-        while patient && event == Event::Unreachable && running.steady_us() < deadline_us {
+        // A node that may have run it is asked as soon as it is back.
+        let back_us = deadline_us.min(running.steady_us().saturating_add(BACK_US));
+        while patient && event == Event::Unreachable && running.steady_us() < back_us {
             wait_until(running, running.steady_us().saturating_add(AGAIN_US)).await;
             event = once(running, invocation, (&node, deadline_us), &mut last).await;
         }
-        if running.steady_us() >= deadline_us && event == Event::Unreachable {
+        if (patient || running.steady_us() >= deadline_us) && event == Event::Unreachable {
             event = Event::Deadline { sent: false };
         }
         next = attempt.after(event, chance(), running.steady_us());

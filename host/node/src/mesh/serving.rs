@@ -80,6 +80,11 @@ async fn answer(running: Arc<Running>, link: Arc<Link>, shared: Vec<String>, str
             return;
         }
         CallFrame::Describe(question) => describe(&running, &link, &shared, &question),
+        // This version has no blobs for others.
+        CallFrame::BlobWanted(_) => {
+            let refusal = Refusal::new(Code::NotFound, "this node has no such blob for the caller");
+            CallFrame::Declined(Declined { refusal: refusal.into() })
+        }
         _ => {
             link.close(Closing::Protocol);
             return;
@@ -94,7 +99,8 @@ fn describe(running: &Running, link: &Link, shared: &[String], question: &Descri
     let open = share::covers(shared, question.capability.as_str())
         && known::is_open(running, &link.peer, &question.capability);
     let found = running.door.upgrade().filter(|_| open);
-    let text = found.and_then(|door| review_of(&door, &question.capability));
+    let range = question.version.as_deref();
+    let text = found.and_then(|door| review_of(&door, &question.capability, range));
     match text {
         Some(text) => CallFrame::Described(Described { json: Bytes::from(text) }),
         None => {

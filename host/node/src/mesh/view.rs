@@ -199,7 +199,11 @@ impl Mesh {
         let (community, _) = self.community()?;
         let addresses = match (self.serves(), self.state().running) {
             (true, Some(running)) => running.own_addresses(),
-            _ => listen::reachable_at(listen::address(community.listen())?),
+            _ => {
+                let address = listen::address(community.listen())?;
+                self.findable(address)?;
+                listen::reachable_at(address)
+            }
         };
         let ticket = community.issue(entrance, (uses, seconds), addresses).await?;
         let issued = community.tickets();

@@ -3,6 +3,7 @@
 mod arguments;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use meshhost_core::json::number;
 use serde_json::{Map, Value};
 use wasmtime::component::{Type, Val, types::ComponentFunc};
 
@@ -10,7 +11,7 @@ pub(crate) use arguments::lift_arguments;
 
 use super::{
     BlobHandles, ConvertError, ConvertedOutput, OutputRules, Received, Returned, budget::Budget,
-    number, path::Path,
+    path::Path,
 };
 
 /// Makes JSON from what `function` returned. `received` are the contents of the streams and
@@ -80,10 +81,10 @@ impl Lifting<'_> {
             (Type::U16, Val::U16(number)) => self.scalar((*number).into()),
             (Type::S32, Val::S32(number)) => self.scalar((*number).into()),
             (Type::U32, Val::U32(number)) => self.scalar((*number).into()),
-            (Type::S64, Val::S64(number)) => self.scalar(number::lift_wide((*number).into())),
-            (Type::U64, Val::U64(number)) => self.scalar(number::lift_wide((*number).into())),
-            (Type::Float32, Val::Float32(float)) => self.float(path, number::lift_float32(*float)),
-            (Type::Float64, Val::Float64(float)) => self.float(path, number::lift_float(*float)),
+            (Type::S64, Val::S64(number)) => self.scalar(number::wide((*number).into())),
+            (Type::U64, Val::U64(number)) => self.scalar(number::wide((*number).into())),
+            (Type::Float32, Val::Float32(float)) => self.float(path, number::fraction32(*float)),
+            (Type::Float64, Val::Float64(float)) => self.float(path, number::fraction(*float)),
             (Type::Char, Val::Char(character)) => self.scalar(character.to_string().into()),
             (Type::String, Val::String(text)) => self.text(text),
             (Type::Enum(_), Val::Enum(name)) => self.text(name),

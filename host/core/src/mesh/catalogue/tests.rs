@@ -87,8 +87,6 @@ fn offered(id: &str, long_id: &str) -> Offered {
         state: OfferState::Serving,
         read_only: false,
         idempotent: false,
-        waiting: 0,
-        running: 0,
     }
 }
 

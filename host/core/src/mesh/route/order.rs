@@ -80,7 +80,7 @@ pub(super) fn rank(
             full: node.load.is_full(),
         },
         load: (known.is_none(), busy.unwrap_or(u32::MAX)),
-        waiting: u64::from(provider.waiting) + u64::from(node.link.in_flight),
+        waiting: u64::from(node.link.in_flight),
         round_trip_us: if node.local { 0 } else { node.link.round_trip_us.unwrap_or(u64::MAX) },
     }
 }

@@ -38,8 +38,6 @@ fn offered(plugin: &str) -> Offered {
         state: OfferState::Serving,
         read_only: true,
         idempotent: false,
-        waiting: 0,
-        running: 0,
     }
 }
 

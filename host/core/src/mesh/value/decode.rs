@@ -3,11 +3,11 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value};
 
-use super::{NAMES_MAX, ValueError, number};
+use super::{NAMES_MAX, ValueError};
 use crate::{
     function_type::{Case, Member, Plain, Type},
     id::Digest,
-    json::Bounds,
+    json::{Bounds, number},
 };
 
 /// Bytes of JSON that a value takes besides its text: a comma, quotes, a colon.

@@ -7,10 +7,11 @@ use base64::{
 };
 use serde_json::{Map, Value};
 
-use super::{NAMES_MAX, ValueError, number};
+use super::{NAMES_MAX, ValueError};
 use crate::{
     function_type::{Case, Member, Plain, Type},
     id::Digest,
+    json::number,
 };
 
 /// Base64 as callers write it: the standard alphabet, padded or not.

@@ -4,7 +4,10 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::function_type::{Plain, tests::any_function};
+use crate::{
+    function_type::{Plain, tests::any_function},
+    json::number,
+};
 
 /// The form of an argument `a` of this type, in hexadecimal.
 fn written(ty: &str, value: &Value) -> Result<String, ValueError> {
