@@ -30,6 +30,10 @@ const IN_FLIGHT: u32 = 64;
 const FOR: Duration = Duration::from_secs(3);
 /// What an echo sends: as many bytes as a small call.
 const ECHO: [u8; 256] = [7; 256];
+/// Bytes of the blob that the remote guest reads.
+const BLOB_BYTES: u64 = 100_000_000;
+/// How often it does.
+const BLOBS: u32 = 7;
 /// How long a node may take to be callable before the figure is given up.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -69,6 +73,7 @@ pub(crate) fn measure() -> anyhow::Result<Vec<Row>> {
         )
         .by("one connection, both nodes in this process, so that they share its cores"),
     );
+    rows.extend(executor.block_on(blobs(&caller, &bare))?);
     rows.push(executor.block_on(joining(&caller))?);
     drop(nodes);
     Ok(rows)
@@ -138,6 +143,64 @@ where
         }
     }
     Ok(rate(all, begun.elapsed()))
+}
+
+/// A guest on another node reads a large blob of the caller's, and a bare stream carries as many bytes.
+async fn blobs(caller: &Home, bare: &Bare) -> anyhow::Result<Vec<Row>> {
+    let ticket = another(caller).await?;
+    let reader = Home::open().await?;
+    reader.install(engine::guest_path("blob-reader"), "blob-reader", Vec::new()).await?;
+    join(&reader, "reader", &ticket, &["blob_reader.*"]).await?;
+    callable(caller, "blob_reader.drain").await?;
+    let folder = tempfile::tempdir()?;
+    let (mut streams, mut reads) = (Times::default(), Times::default());
+    for round in 0..=BLOBS {
+        // Another blob each time: nothing of it is there already.
+        let file = folder.path().join(round.to_string());
+        tokio::fs::write(&file, noise(u64::from(round))).await?;
+        let put = Request::PutBlob { file };
+        let digest = match caller.node.handle(&caller.entrance, put).await {
+            Reply::Blob { digest, .. } => digest,
+            other => bail!("{other:?}"),
+        };
+        let begun = Instant::now();
+        bare.stream(BLOB_BYTES).await?;
+        let streamed = begun.elapsed();
+        let request = home::request("blob_reader.drain", json!({ "content": { "blob": digest } }))?;
+        let begun = Instant::now();
+        caller.call(request).await?;
+        // The first round warms both up.
+        if round > 0 {
+            streams.push(streamed);
+            reads.push(begun.elapsed());
+        }
+    }
+    let share = streams.median().as_secs_f64() / reads.median().as_secs_f64();
+    Ok(vec![
+        Row::shown("100 MB on a bare stream", streams.text()),
+        Row::must(
+            "a 100 MB blob, read by a guest on another node",
+            format!("{} ({share:.2}× of the bare stream's rate)", reads.text()),
+            "≥ 0.6×",
+            share >= 0.6,
+        )
+        .by("another blob each time, from the call to its answer, every group checked"),
+    ])
+}
+
+/// As many bytes as the blob has, of no pattern.
+fn noise(seed: u64) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let words = BLOB_BYTES / 8;
+    let mut bytes = Vec::with_capacity(100_000_000);
+    for _ in 0..words {
+        // xorshift64, Marsaglia 2003.
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend_from_slice(&state.to_le_bytes());
+    }
+    bytes
 }
 
 /// Two more nodes join; then a fourth one with a capability of its own, and it is timed until the first

@@ -63,6 +63,10 @@ impl BlobStore for Nothing {
         Err(PortError::NotFound)
     }
 
+    async fn ready(&self, _: &Digest) -> Result<(), PortError> {
+        Err(PortError::NotFound)
+    }
+
     async fn begin(&self, _: u64) -> Result<Box<dyn BlobWriter>, PortError> {
         Err(PortError::Quota)
     }

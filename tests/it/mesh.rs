@@ -278,6 +278,75 @@ fn an_imported_interface_may_be_another_nodes() {
     assert_eq!(answer["data"], 2000, "the component is told: {answer}");
 }
 
+/// Bytes of which no two groups are the same.
+fn large() -> Vec<u8> {
+    (0_u32..900_000).flat_map(u32::to_le_bytes).collect()
+}
+
+#[test]
+fn a_blob_of_the_caller_is_read_where_the_call_runs_and_one_of_the_answer_comes_back() {
+    let (laptop, ticket) = Node::founder("laptop");
+    let nas = Node::joined("nas", &ticket, &["filesystem.*"]);
+    let folder = nas.home.work().join("shelf");
+    std::fs::create_dir(&folder).expect("a folder");
+    let grant = format!("fs:rw={}", folder.display());
+    nas.home.run(["plugin", "install", "filesystem", "--grant", &grant]).expect(0);
+    laptop.sees(1);
+    let bytes = large();
+    let file = laptop.home.file("large.bin", &bytes);
+    let path = format!("path={}", folder.join("copy.bin").display());
+    let content = format!("content=@{}", file.display());
+    let written = until("it is offered", || {
+        let ran = laptop.home.run_json(["call", "filesystem.write", &path, &content]);
+        (ran.code != Exit::NotFound as i32).then_some(ran)
+    });
+    assert_eq!(written.expect(0).json()["node"], "nas");
+    assert!(std::fs::read(folder.join("copy.bin")).expect("it is there") == bytes);
+    let digest = laptop.home.json(["blob", "put", file.to_str().expect("a name")]);
+    let digest = text(&digest["digest"]).to_owned();
+    // What was fetched for the call went with it.
+    let kept = nas.home.work().join("kept.bin");
+    let kept = kept.to_str().expect("a name");
+    nas.home.run(["blob", "get", &digest, kept]).expect(Exit::NotFound as i32);
+
+    let reader = Node::joined("reader", &laptop.ticket(), &[]);
+    reader.sees(2);
+    let read = until("it is offered", || {
+        let ran = reader.home.run_json(["call", "filesystem.read", &path]);
+        (ran.code != Exit::NotFound as i32).then_some(ran)
+    });
+    let read = read.expect(0).json();
+    assert!(read.to_string().contains(&digest), "{read}");
+    let copy = reader.home.work().join("copy.bin");
+    reader.home.run(["blob", "get", &digest, copy.to_str().expect("a name")]).expect(0);
+    assert!(std::fs::read(copy).expect("it is there") == bytes);
+}
+
+#[test]
+fn a_call_of_a_peer_reads_no_blob_that_its_peer_does_not_have() {
+    let (laptop, ticket) = Node::founder("laptop");
+    let nas = Node::joined("nas", &ticket, &["blob_reader.*"]);
+    nas.home.install(&guest("blob-reader"), &[]);
+    laptop.sees(1);
+    let bytes = large();
+    let secret = nas.home.file("secret.bin", &bytes);
+    let digest = nas.home.json(["blob", "put", secret.to_str().expect("a name")]);
+    let content = format!("content:={{\"blob\":\"{}\"}}", text(&digest["digest"]));
+    let peek = ["call", "blob_reader.peek", &content, "offset=1048576", "length=8"];
+    nas.home.run(peek).expect(0);
+    let refused = until("it is offered", || {
+        let ran = laptop.home.run_json(peek);
+        (ran.code != Exit::NotFound as i32).then_some(ran)
+    });
+    assert_eq!(refused.code_name(), "input-invalid", "{}", refused.stdout);
+    // Whoever has the bytes may have them read.
+    let file = laptop.home.file("own.bin", &bytes);
+    let content = format!("content=@{}", file.display());
+    let peek = ["call", "blob_reader.peek", &content, "offset=3000000", "length=8"];
+    let answer = laptop.home.json(peek);
+    assert_eq!(answer["data"], "sHELALFxCwA=", "{answer}");
+}
+
 #[test]
 fn a_command_without_a_serving_node_calls_others_too() {
     let (laptop, ticket) = Node::founder("laptop");

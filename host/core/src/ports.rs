@@ -37,6 +37,8 @@ pub trait BlobStore: Send + Sync + Debug {
     async fn length(&self, digest: &Digest) -> Result<u64, PortError>;
     /// Up to `length` bytes from `offset`; shorter only at the end of the blob.
     async fn read(&self, digest: &Digest, offset: u64, length: u32) -> Result<Vec<u8>, PortError>;
+    /// Makes sure that the node has all of a blob that this call hands on to another.
+    async fn ready(&self, digest: &Digest) -> Result<(), PortError>;
     /// Begins a blob of at most `bytes_max` bytes that lives as long as the call, unless pinned.
     async fn begin(&self, bytes_max: u64) -> Result<Box<dyn BlobWriter>, PortError>;
 }

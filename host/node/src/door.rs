@@ -51,7 +51,7 @@ use crate::{
     door::{end::UnfinishedCall, result::Answer},
     registry::{Plugin, Registry, Served, Snapshot},
     store::{
-        blobs::Blobs,
+        blobs::{Blobs, CallBlobs},
         plugins::Plugins,
         results::Results,
         writer::{AppendError, EvidenceWriter, NewIds, StartCondition},
@@ -68,10 +68,38 @@ pub struct Incoming {
     pub new: NewIds,
     /// Arguments and standard input of a command.
     pub command: Option<CommandInput>,
+    /// Who gives the blobs that the input names, when that is not this node.
+    pub lender: Option<Arc<dyn Lender>>,
     /// Where it may run.
     pub placement: Placement,
     /// Is told as soon as the call has begun: its start is written, and it may have effects.
     pub started: Option<oneshot::Sender<()>>,
+}
+
+/// Who gives the blobs that a call's input names, when that is not this node.
+pub trait Lender: std::fmt::Debug + Send + Sync {
+    /// The blobs of the call: what it makes is in `own`, what it was given comes from the lender, at
+    /// most `bytes_max` bytes of it.
+    fn blobs(self: Arc<Self>, own: Arc<CallBlobs>, bytes_max: u64) -> Arc<dyn BlobStore>;
+}
+
+/// What a call is given beside its input.
+#[derive(Debug, Default)]
+struct Given {
+    command: Option<CommandInput>,
+    lender: Option<Arc<dyn Lender>>,
+}
+
+impl Given {
+    /// The blobs of the call, and those that it makes.
+    fn blobs(&mut self, all: &Blobs, bytes_max: u64) -> (Arc<CallBlobs>, Arc<dyn BlobStore>) {
+        let own = all.for_call();
+        let store = match self.lender.take() {
+            Some(lender) => lender.blobs(Arc::clone(&own), bytes_max),
+            None => Arc::clone(&own) as Arc<dyn BlobStore>,
+        };
+        (own, store)
+    }
 }
 
 /// The door.
@@ -116,7 +144,8 @@ impl Door {
 
     /// As [`Self::call`], among the plugins of `snapshot`.
     pub(crate) async fn call_in(&self, incoming: Incoming, snapshot: &Snapshot) -> CallResult {
-        let Incoming { invocation, new, command, placement, started } = incoming;
+        let Incoming { invocation, new, command, lender, placement, started } = incoming;
+        let given = Given { command, lender };
         let invocation = Arc::new(invocation);
         let served = snapshot.resolve(&invocation);
         if let Some(elsewhere) = self.elsewhere(&placement, (&invocation, served.as_ref().ok())) {
@@ -136,7 +165,7 @@ impl Door {
             Err(refusal) => return self.refuse(&opened, None, Gate::Resolution, refusal).await,
         };
         match self.decide(&opened, &served).await {
-            Ok(permit) => self.run(opened, served, *permit, command, started).await,
+            Ok(permit) => self.run(opened, served, *permit, given, started).await,
             Err(answer) => *answer,
         }
     }
@@ -218,7 +247,7 @@ impl Door {
         opened: Opened,
         served: Arc<Served>,
         permit: Permit,
-        command: Option<CommandInput>,
+        given: Given,
         started: Option<oneshot::Sender<()>>,
     ) -> CallResult {
         let plugin = &served.plugin;
@@ -243,10 +272,10 @@ impl Door {
         let cancels = served.rules.read_only && !stateful;
         let unfinished = UnfinishedCall::new(self, &opened, cancels);
         let (executed, _place) = if stateful {
-            let stateful = self.execute_stateful(&opened, &permit, &served, command, place);
+            let stateful = self.execute_stateful(&opened, &permit, &served, given, place);
             (Box::pin(stateful).await, None)
         } else {
-            let executed = self.execute(&permit, &served, command).await;
+            let executed = self.execute(&permit, &served, given).await;
             self.judge(&opened, plugin, &executed).await;
             (executed, Some(place))
         };
@@ -305,19 +334,15 @@ impl Door {
         }
     }
 
-    async fn execute(
-        &self,
-        permit: &Permit,
-        served: &Served,
-        command: Option<CommandInput>,
-    ) -> Executed {
+    async fn execute(&self, permit: &Permit, served: &Served, mut given: Given) -> Executed {
         let plugin = &served.plugin;
         match (self.runtime.get(), plugin.ready().await) {
             (Some(runtime), Ok(loaded)) => {
                 let grants = Arc::clone(&plugin.live);
-                let blobs = self.blobs.for_call();
-                let store = Arc::clone(&blobs) as Arc<dyn BlobStore>;
-                let execution = Execution { loaded, grants, blobs: store, command };
+                // Held until what the answer names is kept.
+                let (_own, blobs) = given.blobs(&self.blobs, permit.limits().blob_bytes);
+                let command = given.command;
+                let execution = Execution { loaded, grants, blobs, command };
                 let executed = runtime.execute(permit, execution).await;
                 self.keep_blobs(&executed.outcome).await;
                 executed

@@ -9,11 +9,13 @@
 
 mod addresses;
 mod admission;
+mod borrowing;
 mod calling;
 mod community;
 mod conversation;
 mod join;
 mod known;
+mod lending;
 mod link;
 mod links;
 mod listen;
@@ -59,7 +61,7 @@ use crate::{
     entrance::Entrance,
     lifecycle::Lifecycle,
     registry::Served,
-    store::{Store, directory::Access},
+    store::{Store, blobs::Blobs, directory::Access},
 };
 
 /// How long a command that has just started waits for the peers that it needs.
@@ -85,6 +87,7 @@ pub struct Mesh {
     seed: [u8; 32],
     own: NodeKey,
     door: Weak<Door>,
+    blobs: Blobs,
     access: Access,
     policy: MeshConfig,
     clock: Arc<dyn Clock>,
@@ -126,6 +129,7 @@ impl Mesh {
             seed: store.keys.node_seed(),
             own,
             door: parts.door,
+            blobs: store.blobs.clone(),
             access: parts.access,
             policy: parts.policy,
             clock,
@@ -203,8 +207,8 @@ impl Mesh {
         })?;
         let (door, clock) = (self.door.clone(), Arc::clone(&self.clock));
         let (policy, serves) = (self.policy.clone(), self.serves());
-        let tables = self.means.tables.clone();
-        Ok(Settings { address, tls, tables, policy, serves, door, clock })
+        let (tables, blobs) = (self.means.tables.clone(), self.blobs.clone());
+        Ok(Settings { address, tls, tables, blobs, policy, serves, door, clock })
     }
 
     /// Whether others can connect to this node.

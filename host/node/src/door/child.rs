@@ -88,6 +88,7 @@ impl Door {
             invocation,
             new: NewIds { invocation: true, correlation: false },
             command: None,
+            lender: None,
             placement: Placement::Anywhere,
             started: None,
         };

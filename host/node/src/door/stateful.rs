@@ -9,15 +9,11 @@ use meshhost_core::{
     evidence::{event::EventType, fact::Facts, lifecycle},
     outcome::{Outcome, Refusal},
     permit::Permit,
-    ports::BlobStore,
 };
-use meshhost_runtime::{
-    actor::ActorCall,
-    execute::{CommandInput, Executed},
-};
+use meshhost_runtime::{actor::ActorCall, execute::Executed};
 use tokio::sync::oneshot;
 
-use super::{Door, Opened, places::Place};
+use super::{Door, Given, Opened, places::Place};
 use crate::registry::{Plugin, Served};
 
 impl Door {
@@ -28,7 +24,7 @@ impl Door {
         opened: &Opened,
         permit: &Permit,
         served: &Served,
-        command: Option<CommandInput>,
+        mut given: Given,
         place: Place,
     ) -> Executed {
         let plugin = &served.plugin;
@@ -40,10 +36,10 @@ impl Door {
         let Some(actor) = plugin.actor(runtime, loaded) else {
             return Executed::host_fault("the plugin has no actor");
         };
-        let blobs = self.blobs.for_call();
+        let (own, blobs) = given.blobs(&self.blobs, permit.limits().blob_bytes);
+        let command = given.command;
         let deadline_ms = served.provider.limits.deadline_ms;
-        let store = Arc::clone(&blobs) as Arc<dyn BlobStore>;
-        let running = match actor.begin(permit, ActorCall { blobs: store, command, deadline_ms }) {
+        let running = match actor.begin(permit, ActorCall { blobs, command, deadline_ms }) {
             Ok(running) => running,
             Err(refusal) => return Executed::of(Outcome::Denied(refusal)),
         };
@@ -52,7 +48,7 @@ impl Door {
         self.unfinished.spawn(async move {
             let executed = running.ended().await;
             door.ended(&opened, &plugin, &executed).await;
-            drop((blobs, place));
+            drop((own, place));
             // A caller that is gone has been told that the end is unknown.
             let _gone = tell.send(executed);
         });

@@ -13,11 +13,12 @@ use meshhost_core::{
         signed::Signed,
         wire::{Answer, Body, Bytes, CallFrame, Caller, Describe, Described, Invoke},
     },
-    outcome::{CallResult, Refusal},
+    outcome::{CallResult, Outcome, Refusal},
 };
 use serde_json::Value;
 
 use super::{
+    borrowing::{self, Source},
     link::Link,
     running::Running,
     transport::{Receiving, Stream, StreamError},
@@ -57,22 +58,42 @@ pub(super) enum Lost {
 /// # Errors
 /// [`Lost`] when no answer came.
 pub(super) async fn call(
-    running: &Running,
+    running: &Arc<Running>,
     link: &Arc<Link>,
     invocation: &Invocation,
     node: &str,
 ) -> Result<Called, Lost> {
+    let key = (link.peer, invocation.invocation_id.clone());
+    let _lent = running.lending.lend(key, &running.blobs, &invocation.input).await;
     let _counted = link.call();
     let deadline = Duration::from_millis(invocation.timeout_ms.unwrap_or(DEADLINE_MS));
     let frame = CallFrame::Invoke(Box::new(invoke(running, invocation).ok_or(Lost::NotSent)?));
     let own = running.community.own();
-    let asked = ask(link, &frame, (invocation, node), &own);
+    let asked = async {
+        let mut called = ask(link, &frame, (invocation, node), &own).await?;
+        complete(running, link, &mut called.result).await;
+        Ok(called)
+    };
     tokio::select! {
         biased;
         answered = tokio::time::timeout(deadline + ANSWER, asked) => {
             answered.unwrap_or(Err(Lost::TimedOut))
         }
         () = link.ended() => Err(Lost::Sent),
+    }
+}
+
+/// Fetches the blobs that an answer names. Without them the call has run, and its answer is not all
+/// here.
+async fn complete(running: &Arc<Running>, link: &Link, result: &mut CallResult) {
+    let Outcome::Success(output) = &result.outcome else { return };
+    let source = Source::new(Arc::clone(running), link.peer, result.invocation_id.clone());
+    if let Err(digest) = borrowing::fetch_answer(&source, output).await {
+        let message = format!(
+            "the call ran and succeeded, but the blob {digest} of its output did not arrive; the \
+             same call with the same --id gets its result again"
+        );
+        result.outcome = Outcome::Indeterminate(Refusal::new(Code::Indeterminate, message));
     }
 }
 

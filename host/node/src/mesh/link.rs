@@ -15,6 +15,8 @@ use super::transport::{Channel, Closing};
 /// KiB of questions that one peer may have here at once, those that are worked on included: four of the
 /// longest.
 const ROOM_KIB: usize = 4 * 17 * 1024;
+/// Blobs that one peer gets at once; it waits for more.
+const BLOBS_MAX: usize = 8;
 
 /// What a conversation and its link share.
 #[derive(Debug, Clone)]
@@ -38,6 +40,8 @@ pub(super) struct Link {
     pub(super) control: Channel,
     /// KiB of questions that the peer may have here at once.
     pub(super) room: Arc<Semaphore>,
+    /// Blobs that the peer may get at once.
+    pub(super) blobs: Semaphore,
     calls: OnceLock<Channel>,
     calls_ready: watch::Sender<bool>,
     ends: Ends,
@@ -56,6 +60,7 @@ impl Link {
             side,
             control,
             room: Arc::new(Semaphore::new(ROOM_KIB)),
+            blobs: Semaphore::new(BLOBS_MAX),
             calls: OnceLock::new(),
             calls_ready: watch::Sender::new(false),
             ends,

@@ -28,13 +28,17 @@ use super::{
     community::Community,
     conversation::Conversation,
     known::{self, Known},
+    lending::Lending,
     link::Link,
     links::Links,
     listen, serving,
     tls::Tls,
     transport::{Arriving, Channel, Closing, Protocol, Transport},
 };
-use crate::{door::Door, store::mesh::MeshTables};
+use crate::{
+    door::Door,
+    store::{blobs::Blobs, mesh::MeshTables},
+};
 
 /// Connections at once whose other end has not been let in.
 const GREETINGS_MAX: usize = 64;
@@ -56,6 +60,10 @@ pub(super) struct Running {
     pub(super) addresses: Arc<Addresses>,
     /// Keeps where calls ran.
     pub(super) tables: MeshTables,
+    /// This node's blobs.
+    pub(super) blobs: Blobs,
+    /// Those of them that peers may have now.
+    pub(super) lending: Arc<Lending>,
     /// What is known of the others.
     pub(super) known: Known,
     /// Whether others can connect to this node: a command is gone soon.
@@ -85,6 +93,8 @@ pub(super) struct Settings {
     pub(super) tls: Tls,
     /// Keeps where calls ran.
     pub(super) tables: MeshTables,
+    /// This node's blobs.
+    pub(super) blobs: Blobs,
     /// Where calls run.
     pub(super) policy: MeshConfig,
     /// Whether others can connect to this node.
@@ -105,7 +115,7 @@ impl Running {
         addresses: Arc<Addresses>,
         settings: Settings,
     ) -> Result<Arc<Self>, Refusal> {
-        let Settings { address, tls, tables, policy, serves, door, clock } = settings;
+        let Settings { address, tls, tables, blobs, policy, serves, door, clock } = settings;
         let transport = Transport::bind(address, tls)?;
         let links = Links::new(community.own());
         let (tasks, closing) = (TaskTracker::new(), CancellationToken::new());
@@ -116,6 +126,8 @@ impl Running {
             links,
             addresses,
             tables,
+            blobs,
+            lending: Arc::default(),
             known,
             serves,
             door,

@@ -22,7 +22,8 @@ use meshhost_core::{
 use tokio::sync::oneshot;
 
 use super::{
-    known,
+    borrowing::Source,
+    known, lending,
     link::Link,
     running::Running,
     transport::{Channel, Closing, Sending, Stream},
@@ -80,10 +81,9 @@ async fn answer(running: Arc<Running>, link: Arc<Link>, shared: Vec<String>, str
             return;
         }
         CallFrame::Describe(question) => describe(&running, &link, &shared, &question),
-        // This version has no blobs for others.
-        CallFrame::BlobWanted(_) => {
-            let refusal = Refusal::new(Code::NotFound, "this node has no such blob for the caller");
-            CallFrame::Declined(Declined { refusal: refusal.into() })
+        CallFrame::BlobWanted(wanted) => {
+            lending::give(&running, &link, &wanted, &mut sending).await;
+            return;
         }
         _ => {
             link.close(Closing::Protocol);
@@ -145,6 +145,7 @@ async fn invoke_here(
         invocation,
         new: NewIds { invocation: false, correlation: false },
         command: None,
+        lender: Some(Arc::new(Source::new(Arc::clone(running), link.peer, invocation_id.clone()))),
         placement: Placement::Here,
         started: Some(started),
     };
@@ -154,6 +155,9 @@ async fn invoke_here(
         *refusal = unknown(&capability);
         result.capability_version = None;
         result.plugin = None;
+    }
+    if let Outcome::Success(output) = &result.outcome {
+        lending::lend_answer(running, link, &invocation_id, output).await;
     }
     let mut answer = told(result);
     answer.receipt = receipt(running, link, &invocation_id, &answer);

@@ -56,7 +56,7 @@ pub(super) async fn call_in(
         correlation: request.invocation_id.is_none() && request.correlation_id.is_none(),
     };
     let invocation = invocation(door, entrance, request)?;
-    let incoming = Incoming { invocation, new, command, placement, started: None };
+    let incoming = Incoming { invocation, new, command, lender: None, placement, started: None };
     Ok(reply(door.call_in(incoming, &snapshot).await))
 }
 

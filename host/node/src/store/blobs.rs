@@ -27,11 +27,13 @@ use tokio::sync::Semaphore;
 
 use super::{database::Database, directory, error::StoreError};
 
+mod arrival;
 mod index;
 mod scope;
 mod shelf;
 mod writer;
 
+pub use arrival::{Arrival, Arrived};
 pub use scope::CallBlobs;
 use shelf::Shelf;
 

@@ -39,6 +39,10 @@ impl BlobStore for LentBlobs {
         self.get()?.read(digest, offset, length).await
     }
 
+    async fn ready(&self, digest: &Digest) -> Result<(), PortError> {
+        self.get()?.ready(digest).await
+    }
+
     async fn begin(&self, bytes_max: u64) -> Result<Box<dyn BlobWriter>, PortError> {
         self.get()?.begin(bytes_max).await
     }

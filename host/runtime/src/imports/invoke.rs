@@ -15,7 +15,7 @@ use wasmtime::component::Linker;
 
 use self::bindings::meshhost::mesh::invoke::{self, CallError};
 use super::{Context, Imports, View};
-use crate::state::HostState;
+use crate::{convert::referenced_blobs, state::HostState};
 
 pub(super) mod bindings {
     wasmtime::component::bindgen!({
@@ -90,6 +90,7 @@ impl Context {
             let message = format!("calling {id} with these arguments is not granted");
             return Err(denied(Code::PermissionDenied, &message));
         }
+        self.hand_on_blobs(&input).await?;
         let remaining = u64::try_from(self.remaining().as_millis()).unwrap_or(u64::MAX);
         let (parent, plugin) = (self.call.invocation.clone(), self.call.plugin.clone());
         let effect = self.record.begin_effect();
@@ -97,6 +98,20 @@ impl Context {
         let result = invoker.invoke(parent, plugin, callee, input, remaining).await;
         effect.complete();
         Ok(result.outcome)
+    }
+}
+
+impl Context {
+    /// The blobs that a call names are this call's own, and here in full.
+    async fn hand_on_blobs(&self, input: &Value) -> Result<(), CallError> {
+        let digests =
+            referenced_blobs(input).map_err(|error| CallError::Invalid(error.to_string()))?;
+        for digest in digests {
+            self.call.blobs.ready(&digest).await.map_err(|error| {
+                CallError::Invalid(format!("the blob {digest} cannot be given to others: {error}"))
+            })?;
+        }
+        Ok(())
     }
 }
 

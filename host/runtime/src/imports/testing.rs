@@ -148,6 +148,10 @@ impl BlobStore for Memory {
         Ok(bytes.iter().skip(start).take(length).copied().collect())
     }
 
+    async fn ready(&self, digest: &Digest) -> Result<(), PortError> {
+        self.length(digest).await.map(drop)
+    }
+
     async fn begin(&self, _: u64) -> Result<Box<dyn BlobWriter>, PortError> {
         Ok(Box::new(MemoryWriter { blobs: Arc::clone(&self.blobs), bytes: Vec::new() }))
     }

@@ -9,6 +9,8 @@ use crate::mesh::tls::Tls;
 
 /// Most bytes of one echo.
 const BYTES_MAX: usize = 64 * 1024;
+/// Bytes that a stream carries are sent and read in pieces of so many.
+const PIECE_BYTES: usize = 256 * 1024;
 
 /// Two ends on loopback, one of which gives back what it is sent.
 #[derive(Debug)]
@@ -40,6 +42,24 @@ impl Bare {
         Ok(Self { channel, _ends: [here, there] })
     }
 
+    /// Has the other end send so many bytes on a new stream, and takes them.
+    ///
+    /// # Errors
+    /// When the connection is gone.
+    pub async fn stream(&self, bytes: u64) -> io::Result<()> {
+        let Stream { sending, receiving } = self.channel.open().await?;
+        let (mut sending, mut receiving) = (sending.0, receiving.0);
+        sending.write_all(&bytes.to_le_bytes()).await.map_err(io::Error::other)?;
+        sending.finish().map_err(io::Error::other)?;
+        let mut left = bytes;
+        while left > 0 {
+            let piece = receiving.read_chunk(PIECE_BYTES, true).await.map_err(io::Error::other)?;
+            let piece = piece.ok_or(io::ErrorKind::UnexpectedEof)?;
+            left = left.saturating_sub(piece.bytes.len() as u64);
+        }
+        Ok(())
+    }
+
     /// Sends these bytes on a new stream and reads as many back.
     ///
     /// # Errors
@@ -62,6 +82,18 @@ fn end(seed: u8) -> io::Result<Transport> {
 async fn echo(stream: Stream) -> io::Result<()> {
     let (mut sending, mut receiving) = (stream.sending.0, stream.receiving.0);
     let bytes = receiving.read_to_end(BYTES_MAX).await.map_err(io::Error::other)?;
-    sending.write_all(&bytes).await.map_err(io::Error::other)?;
+    // Eight bytes ask for as many as they say.
+    if let Ok(wanted) = <[u8; 8]>::try_from(bytes.as_slice()) {
+        let piece = vec![7; PIECE_BYTES];
+        let mut left = u64::from_le_bytes(wanted);
+        while left > 0 {
+            let count = left.min(PIECE_BYTES as u64);
+            let piece = piece.get(..usize::try_from(count).unwrap_or_default()).unwrap_or_default();
+            sending.write_all(piece).await.map_err(io::Error::other)?;
+            left -= count;
+        }
+    } else {
+        sending.write_all(&bytes).await.map_err(io::Error::other)?;
+    }
     sending.finish().map_err(io::Error::other)
 }

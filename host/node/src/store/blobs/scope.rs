@@ -29,8 +29,8 @@ pub struct CallBlobs {
 }
 
 #[derive(Debug, Clone)]
-struct Held {
-    length: u64,
+pub(super) struct Held {
+    pub(super) length: u64,
     file: Option<Arc<File>>,
 }
 
@@ -56,7 +56,7 @@ impl CallBlobs {
     }
 
     /// Holds a blob for the call, once.
-    fn hold(&self, digest: &Digest) -> Result<Held, PortError> {
+    pub(super) fn hold(&self, digest: &Digest) -> Result<Held, PortError> {
         let mut held = self.held();
         if let Some(known) = held.get(digest) {
             return Ok(known.clone());
@@ -135,6 +135,11 @@ impl BlobStore for CallBlobs {
             Ok(bytes)
         };
         self.shared.work(read).await.map_err(fault)
+    }
+
+    async fn ready(&self, _: &Digest) -> Result<(), PortError> {
+        // What is not here, whoever is called says.
+        Ok(())
     }
 
     async fn begin(&self, bytes_max: u64) -> Result<Box<dyn BlobWriter>, PortError> {

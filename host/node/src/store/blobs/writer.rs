@@ -55,6 +55,13 @@ impl Writer {
         Ok(Self { call, buffer: Vec::new(), bytes_left: bytes_max, sink: Some(sink) })
     }
 
+    /// The file that is written, for reading what is there of it.
+    pub(super) fn file(&self) -> Result<File, StoreError> {
+        let away = || StoreError::Fault { operation: "read a blob", source: "it failed".into() };
+        let sink = self.sink.as_ref().ok_or_else(away)?;
+        sink.file.try_clone().map_err(StoreError::io("read a blob"))
+    }
+
     /// Counts bytes against the quota, taking away kept blobs when there is no room.
     async fn reserve(&mut self, bytes: u64) -> Result<(), PortError> {
         let shared = Arc::clone(self.call.shared());
@@ -97,7 +104,7 @@ impl Sink {
     fn new(shared: Arc<Shared>) -> Result<Self, StoreError> {
         let path = shared.temporary();
         let mut options = OpenOptions::new();
-        let file = options.write(true).create_new(true).mode(0o600).open(&path);
+        let file = options.read(true).write(true).create_new(true).mode(0o600).open(&path);
         let file = file.map_err(StoreError::io("make a blob"))?;
         let hasher = blake3::Hasher::new();
         Ok(Self { shared, path, file, hasher, length: 0, reserved: 0 })

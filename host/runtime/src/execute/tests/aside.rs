@@ -25,6 +25,10 @@ impl BlobStore for Asked {
         Ok(b"hi".to_vec())
     }
 
+    async fn ready(&self, _: &Digest) -> Result<(), PortError> {
+        Ok(())
+    }
+
     async fn begin(&self, _: u64) -> Result<Box<dyn BlobWriter>, PortError> {
         Err(PortError::NotFound)
     }
