@@ -292,6 +292,7 @@ impl Mesh {
         if let Some(running) = running {
             running.close().await;
         }
+        self.means.tables.flush_routes().await;
     }
 
     /// A connected member, by name or key; a command that has just started waits for it.

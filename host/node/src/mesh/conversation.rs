@@ -93,11 +93,8 @@ impl Conversation {
         side: Side,
     ) -> Self {
         let (outgoing, frames) = mpsc::channel(WAITING_FRAMES);
-        let ends = Ends {
-            frames: outgoing,
-            in_flight: watch::Sender::new(0),
-            asks: watch::Sender::new(0),
-        };
+        let ends =
+            Ends { frames: outgoing, in_flight: Arc::default(), asks: watch::Sender::new(0) };
         let Stream { sending, receiving } = stream;
         Self {
             running,
@@ -122,8 +119,7 @@ impl Conversation {
         let reader = tokio::spawn(read_frames(receiving, read));
         let mut changes = self.running.community.changes();
         let mut news = self.running.known.news();
-        let (mut in_flight, mut asks) =
-            (self.ends.in_flight.subscribe(), self.ends.asks.subscribe());
+        let (in_flight, mut asks) = (Arc::clone(&self.ends.in_flight), self.ends.asks.subscribe());
         loop {
             let wake = sleep_until(self.machine.wake_us(), &*self.running.clock);
             let outputs = tokio::select! {
@@ -138,14 +134,15 @@ impl Conversation {
                     None => break,
                 },
                 Some(frame) = self.frames.recv() => vec![Output::Send(frame)],
-                Ok(()) = in_flight.changed() => {
-                    let calls = *in_flight.borrow_and_update();
-                    self.handle(Input::CallsInFlight(calls))
-                }
+                () = in_flight.first() => self.handle(Input::CallsInFlight(in_flight.look())),
                 Ok(()) = asks.changed() => self.machine.ask(self.running.clock.now_us()),
                 Ok(()) = changes.changed(), if self.machine.is_open() => self.news(),
                 Ok(()) = news.changed(), if self.machine.is_open() => self.news(),
-                () = wake => self.handle(Input::Tick),
+                () = wake => {
+                    let mut outputs = self.handle(Input::CallsInFlight(in_flight.look()));
+                    outputs.extend(self.handle(Input::Tick));
+                    outputs
+                }
             };
             if !self.perform(outputs).await {
                 break;

@@ -2,12 +2,15 @@
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
 use meshhost_core::mesh::{key::NodeKey, peer::Side, wire::ControlFrame};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::transport::{Channel, Closing};
@@ -24,9 +27,51 @@ pub(super) struct Ends {
     /// Frames to be sent.
     pub(super) frames: mpsc::Sender<ControlFrame>,
     /// Calls in flight, both ways.
-    pub(super) in_flight: watch::Sender<u32>,
+    pub(super) in_flight: Arc<InFlight>,
     /// Counts questions whether the peer is there that somebody wants asked.
     pub(super) asks: watch::Sender<u64>,
+}
+
+/// Counts calls. Whoever watches is woken by the first one and looks itself whether there are still some:
+/// a wake-up for each call would cost more than much of the rest of it.
+#[derive(Debug, Default)]
+pub(super) struct InFlight {
+    calls: AtomicU32,
+    watched: AtomicBool,
+    first: Notify,
+}
+
+impl InFlight {
+    fn begin(&self) {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        if !self.watched.swap(true, Ordering::SeqCst) {
+            self.first.notify_one();
+        }
+    }
+
+    fn end(&self) {
+        self.calls.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> u32 {
+        self.calls.load(Ordering::SeqCst)
+    }
+
+    /// Waits for the first call after [`Self::look`] has found none.
+    pub(super) async fn first(&self) {
+        self.first.notified().await;
+    }
+
+    /// How many there are; after none, the next one is told.
+    pub(super) fn look(&self) -> u32 {
+        self.watched.store(false, Ordering::SeqCst);
+        let calls = self.count();
+        if calls > 0 {
+            self.watched.store(true, Ordering::SeqCst);
+        }
+        calls
+    }
 }
 
 /// A peer that is connected.
@@ -90,12 +135,12 @@ impl Link {
 
     /// Calls that are in flight with the peer, both ways.
     pub(super) fn calls_in_flight(&self) -> u32 {
-        *self.ends.in_flight.borrow()
+        self.ends.in_flight.count()
     }
 
     /// Counts one call as long as what is returned lives.
     pub(super) fn call(self: &Arc<Self>) -> CallInFlight {
-        self.ends.in_flight.send_modify(|calls| *calls = calls.saturating_add(1));
+        self.ends.in_flight.begin();
         CallInFlight(Arc::clone(self))
     }
 
@@ -169,6 +214,6 @@ pub(super) struct CallInFlight(Arc<Link>);
 
 impl Drop for CallInFlight {
     fn drop(&mut self) {
-        self.0.ends.in_flight.send_modify(|calls| *calls = calls.saturating_sub(1));
+        self.0.ends.in_flight.end();
     }
 }

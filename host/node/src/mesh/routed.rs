@@ -101,9 +101,7 @@ async fn note(
         route: serde_json::to_string(route).unwrap_or_default(),
         receipt,
     };
-    if let Err(error) = running.tables.save_route(&row).await {
-        tracing::warn!("where a call ran was not kept: {error}");
-    }
+    running.tables.save_route(row).await;
 }
 
 /// One try on one node.

@@ -40,6 +40,8 @@ use crate::{
 const QUESTION: Duration = Duration::from_secs(10);
 /// Highest risk that a peer reaches.
 const RISK_CEILING: Risk = Risk::Medium;
+/// How long a call works before its caller is told that it has begun: most have ended by then.
+const SOON: Duration = Duration::from_millis(20);
 /// Bytes of JSON from which on it is read on a thread of its own.
 const AT_ONCE_BYTES: usize = 256 * 1024;
 /// Calls that a call may stand below, over all nodes.
@@ -191,7 +193,11 @@ async fn drive(
     sending: &mut Sending,
 ) -> Option<CallResult> {
     let mut call = std::pin::pin!(door.call(incoming));
-    let mut begun = std::pin::pin!(begun);
+    let mut begun = std::pin::pin!(async {
+        let begun = begun.await.is_ok();
+        tokio::time::sleep(SOON).await;
+        begun
+    });
     let mut waiting = true;
     loop {
         let gone = sending.gone();
@@ -200,7 +206,7 @@ async fn drive(
             result = &mut call => return Some(result),
             begun = &mut begun, if waiting => {
                 waiting = false;
-                if begun.is_ok() {
+                if begun {
                     sending.write(&CallFrame::Accepted(Accepted)).await.ok()?;
                 }
             }

@@ -1,22 +1,23 @@
 //! What the node keeps of the mesh: the community, what members signed, what is shared, the tickets
 //! that it issued, and where peers were seen.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
-use meshhost_core::{
-    id::InvocationId,
-    mesh::{
-        key::NodeKey,
-        membership::{Genesis, MemberStatement},
-        receipt::Receipt,
-        share::Share,
-        signed::Signed,
-        ticket::IssuedTicket,
-    },
+use meshhost_core::mesh::{
+    key::NodeKey,
+    membership::{Genesis, MemberStatement},
+    share::Share,
+    signed::Signed,
+    ticket::IssuedTicket,
 };
 use sqlx::{Row as _, SqliteConnection};
 
+use self::routes::Pending;
 use super::{database::Database, error::StoreError};
+
+mod routes;
+
+pub use routes::RouteRow;
 
 /// The community as it is kept.
 #[derive(Debug, Clone)]
@@ -59,6 +60,8 @@ pub struct MeshRows {
 #[derive(Debug, Clone)]
 pub struct MeshTables {
     database: Database,
+    /// Routes that are about to be written.
+    pending: Arc<Pending>,
 }
 
 const READ: &str = "read what is kept of the mesh";
@@ -78,8 +81,8 @@ const fn damaged() -> StoreError {
 impl MeshTables {
     /// The tables in `database`.
     #[must_use]
-    pub const fn new(database: Database) -> Self {
-        Self { database }
+    pub fn new(database: Database) -> Self {
+        Self { database, pending: Arc::default() }
     }
 
     /// Reads everything; `None` when the node belongs to no community.
@@ -242,89 +245,6 @@ impl MeshTables {
             .await
             .map_err(StoreError::database(WRITE))?;
         Ok(())
-    }
-}
-
-/// A call that ran on another node.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RouteRow {
-    /// The call.
-    pub invocation_id: InvocationId,
-    /// When, in microseconds since 1970.
-    pub at_us: i64,
-    /// What was called.
-    pub capability: String,
-    /// The word for how it ended.
-    pub outcome: String,
-    /// The key of the node that answered; none when no one did.
-    pub ran_on: Option<NodeKey>,
-    /// Why there, in words.
-    pub words: String,
-    /// All candidates, and who was left out, as JSON.
-    pub route: String,
-    /// What the node that answered signed.
-    pub receipt: Option<Signed<Receipt>>,
-}
-
-/// Routes that are kept; older ones go.
-const ROUTES_MAX: i64 = 100_000;
-
-impl MeshTables {
-    /// Keeps where a call ran.
-    ///
-    /// # Errors
-    /// When the database refuses.
-    pub async fn save_route(&self, row: &RouteRow) -> Result<(), StoreError> {
-        let receipt = row.receipt.as_ref().map(to_bytes).transpose()?;
-        let mut writer = self.database.writer().await;
-        sqlx::query("INSERT OR REPLACE INTO mesh_routes VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")
-            .bind(row.invocation_id.as_str().to_owned())
-            .bind(row.at_us)
-            .bind(row.capability.clone())
-            .bind(row.outcome.clone())
-            .bind(row.ran_on.map(|key| key.to_string()))
-            .bind(row.words.clone())
-            .bind(row.route.clone())
-            .bind(receipt)
-            .execute(&mut *writer)
-            .await
-            .map_err(StoreError::database(WRITE))?;
-        sqlx::query(
-            "DELETE FROM mesh_routes WHERE at_us < \
-             (SELECT at_us FROM mesh_routes ORDER BY at_us DESC LIMIT 1 OFFSET ?1)",
-        )
-        .bind(ROUTES_MAX)
-        .execute(&mut *writer)
-        .await
-        .map_err(StoreError::database(WRITE))?;
-        Ok(())
-    }
-
-    /// Where a call ran, when that was another node.
-    ///
-    /// # Errors
-    /// When the database refuses, or the row is not what was written.
-    pub async fn route(&self, id: &InvocationId) -> Result<Option<RouteRow>, StoreError> {
-        let row = sqlx::query(
-            "SELECT at_us, capability, outcome, ran_on, words, route, receipt FROM mesh_routes WHERE invocation_id = ?1",
-        )
-        .bind(id.as_str().to_owned())
-        .fetch_optional(self.database.readers())
-        .await
-        .map_err(StoreError::database(READ))?;
-        let Some(row) = row else { return Ok(None) };
-        let ran_on: Option<String> = row.get("ran_on");
-        let receipt: Option<Vec<u8>> = row.get("receipt");
-        Ok(Some(RouteRow {
-            invocation_id: id.clone(),
-            at_us: row.get("at_us"),
-            capability: row.get("capability"),
-            outcome: row.get("outcome"),
-            ran_on: ran_on.map(|key| key.parse().map_err(|_| damaged())).transpose()?,
-            words: row.get("words"),
-            route: row.get("route"),
-            receipt: receipt.map(|bytes| from_bytes(&bytes)).transpose()?,
-        }))
     }
 }
 
