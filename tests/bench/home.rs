@@ -75,6 +75,7 @@ pub(crate) fn request(capability: &str, input: Value) -> anyhow::Result<CallRequ
         capability: capability.parse().context("a capability id")?,
         version: None,
         node: None,
+        prefer: None,
         plugin: None,
         input,
         timeout_ms: None,

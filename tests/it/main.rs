@@ -8,6 +8,7 @@
     reason = "a test fails by panicking, and says what it left out"
 )]
 
+mod background;
 mod bad_input;
 mod cli;
 mod commits;

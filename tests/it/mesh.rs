@@ -348,6 +348,24 @@ fn a_call_of_a_peer_reads_no_blob_that_its_peer_does_not_have() {
 }
 
 #[test]
+fn what_a_caller_prefers_comes_first_and_does_not_bind() {
+    let (laptop, ticket) = Node::founder("laptop");
+    let laptop = laptop.with_echo();
+    let gpubox = Node::joined("gpubox", &ticket, &["*"]).with_echo();
+    laptop.sees(1);
+    assert_eq!(echo(&laptop.home, &[]).json()["node"], Value::Null, "it is here");
+    let there = until("it is offered", || {
+        let answer = echo(&laptop.home, &["--prefer", "gpubox"]).expect(0).json();
+        (answer["node"] == "gpubox").then_some(answer)
+    });
+    let why = laptop.home.run(["audit", "why", text(&there["invocation_id"])]).expect(0).stdout;
+    assert!(why.contains("preferred by the caller"), "{why}");
+    let here = echo(&laptop.home, &["--prefer", "nobody"]).expect(0).json();
+    assert_eq!(here["node"], Value::Null, "{here}");
+    drop(gpubox);
+}
+
+#[test]
 fn a_command_without_a_serving_node_calls_others_too() {
     let (laptop, ticket) = Node::founder("laptop");
     let alone = Home::new();

@@ -272,6 +272,9 @@ pub struct CallRequest {
     /// The node that it has to run on, by name or key.
     #[serde(default)]
     pub node: Option<String>,
+    /// The node on which it had rather run, by name, key or role.
+    #[serde(default)]
+    pub prefer: Option<String>,
     /// The plugin, when several have it.
     #[serde(default)]
     pub plugin: Option<PluginName>,

@@ -60,6 +60,7 @@ mod serve;
 mod session;
 mod table;
 mod text;
+mod up;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -114,6 +115,8 @@ enum Command {
     #[command(flatten)]
     Node(NodeCommand),
     Serve(serve::ServeCommand),
+    Up(up::UpCommand),
+    Down(up::DownCommand),
     Doctor(doctor::DoctorCommand),
     Explain(explain::ExplainCommand),
     Completions(completions::CompletionsCommand),
@@ -237,6 +240,8 @@ fn execute(cli: Cli, printer: Printer) -> Result<Output, Refusal> {
         Command::Serve(command) => {
             run_to_end(serve::run(&command, options(Access::Node)?, printer))
         }
+        Command::Up(command) => run_to_end(up::up(&command, options(Access::Command)?)),
+        Command::Down(_) => run_to_end(up::down(options(Access::Command)?)),
         Command::Doctor(command) => run_to_end(doctor::run(&command, options(Access::Command)?)),
     }
 }

@@ -95,7 +95,7 @@ fn has_its_own(file: &Path) -> Refusal {
 }
 
 /// A connection when somebody accepts one; `None` when nobody serves.
-async fn connect(data: &Path) -> Result<Option<UnixStream>, Refusal> {
+pub(crate) async fn connect(data: &Path) -> Result<Option<UnixStream>, Refusal> {
     match UnixStream::connect(DataDirectory::socket_in(data)).await {
         Ok(stream) if is_own(&stream) => Ok(Some(stream)),
         Ok(_) => Err(Refusal::new(

@@ -148,11 +148,12 @@ impl Door {
         let given = Given { command, lender };
         let invocation = Arc::new(invocation);
         let served = snapshot.resolve(&invocation);
-        if let Some(elsewhere) = self.elsewhere(&placement, (&invocation, served.as_ref().ok())) {
+        let here = (&*invocation, served.as_ref().ok());
+        if let Some(elsewhere) = self.elsewhere(&placement, here).await {
             let called = self.call_elsewhere(&*elsewhere, &invocation, new, &placement);
             let result = Box::pin(called).await;
             // A call that would only rather have run elsewhere, and has not run, runs here.
-            if served.is_err() || placement != Placement::Anywhere || has_run(&result) {
+            if served.is_err() || matches!(placement, Placement::On(_)) || has_run(&result) {
                 return result;
             }
         }

@@ -397,10 +397,21 @@ impl Elsewhere for Mesh {
         })
     }
 
-    fn is_better(&self, invocation: &Invocation, here: &Served) -> bool {
+    async fn is_better(
+        &self,
+        invocation: &Invocation,
+        here: &Served,
+        prefer: Option<&str>,
+    ) -> bool {
+        if prefer.is_some() {
+            let Ok(running) = self.running().await else { return false };
+            running.settled(CONNECTING).await;
+            return running.known.is_better(&running, invocation, here, prefer);
+        }
         // A command that has just started knows of nobody yet.
         self.state().running.is_some_and(|running| {
-            running.known.is_busy(&running) && running.known.is_better(&running, invocation, here)
+            running.known.is_busy(&running)
+                && running.known.is_better(&running, invocation, here, None)
         })
     }
 
@@ -413,10 +424,11 @@ impl Elsewhere for Mesh {
                     self.connected(node).await?;
                     Some(node.as_str())
                 }
-                Placement::Anywhere | Placement::Here => None,
+                Placement::Anywhere | Placement::Rather(_) | Placement::Here => None,
             };
             running.settled(CONNECTING).await;
-            let route = running.known.route(&running, invocation, node, &[])?;
+            let route =
+                running.known.route(&running, invocation, (node, placement.preferred()), &[])?;
             Ok(routed::call(&running, invocation, route).await)
         };
         match called.await {

@@ -61,6 +61,9 @@ pub(crate) struct CallCommand {
     /// The node that it has to run on, by name or key.
     #[arg(long, value_name = "NODE")]
     node: Option<String>,
+    /// The nodes that come first when they can run it, by name, key or role.
+    #[arg(long, value_name = "NODE|ROLE", conflicts_with = "node")]
+    prefer: Option<String>,
     /// Show the parameters of the capability, or this text.
     #[arg(short, long)]
     help: bool,
@@ -116,6 +119,7 @@ pub(crate) async fn run(command: CallCommand, session: &mut Session) -> Result<O
     call.version = version;
     call.plugin.clone_from(&command.plugin);
     call.node.clone_from(&command.node);
+    call.prefer.clone_from(&command.prefer);
     call.input = put_blobs(session, input).await?;
     // A capability that is not known is asked for all the same: the node writes the attempt down.
     let (reply, told) = ask_until_granted(session, call).await?;
@@ -148,6 +152,7 @@ pub(crate) fn request(id: &CapabilityId, options: &CallOptions, session: &Sessio
         capability: id.clone(),
         version: None,
         node: None,
+        prefer: None,
         plugin: None,
         input: json!({}),
         timeout_ms,

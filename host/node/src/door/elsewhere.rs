@@ -24,10 +24,23 @@ pub enum Placement {
     /// On this node when it can, else on another.
     #[default]
     Anywhere,
+    /// Anywhere, first on the nodes of this name, key or role.
+    Rather(String),
     /// On this node alone.
     Here,
     /// On the node of this name or key alone.
     On(String),
+}
+
+impl Placement {
+    /// The name, key or role that the caller prefers.
+    #[must_use]
+    pub fn preferred(&self) -> Option<&str> {
+        match self {
+            Self::Rather(word) => Some(word),
+            Self::Anywhere | Self::Here | Self::On(_) => None,
+        }
+    }
 }
 
 /// Other nodes, as the door sees them.
@@ -42,8 +55,10 @@ pub trait Elsewhere: Debug + Send + Sync {
     /// Whether a peer offers a capability in this version and of this type.
     async fn offers(&self, callee: &Callee) -> bool;
 
-    /// Whether a call that can run here, on this provider, had better run on another node.
-    fn is_better(&self, invocation: &Invocation, here: &Served) -> bool;
+    /// Whether a call that can run here, on this provider, had better run on another node: because this
+    /// one is busy, or because its caller prefers another.
+    async fn is_better(&self, invocation: &Invocation, here: &Served, prefer: Option<&str>)
+    -> bool;
 
     /// Runs a call on another node.
     async fn call(&self, invocation: &Arc<Invocation>, placement: &Placement) -> CallResult;
@@ -51,7 +66,7 @@ pub trait Elsewhere: Debug + Send + Sync {
 
 impl Door {
     /// Other nodes, when the call is to run there.
-    pub(super) fn elsewhere(
+    pub(super) async fn elsewhere(
         &self,
         placement: &Placement,
         (invocation, here): (&Invocation, Option<&Arc<Served>>),
@@ -59,9 +74,14 @@ impl Door {
         let elsewhere = self.elsewhere.get().and_then(Weak::upgrade)?;
         let wanted = match placement {
             Placement::Here => false,
-            Placement::Anywhere => {
+            Placement::Anywhere | Placement::Rather(_) => {
                 elsewhere.exists()
-                    && here.is_none_or(|served| elsewhere.is_better(invocation, served))
+                    && match here {
+                        Some(here) => {
+                            elsewhere.is_better(invocation, here, placement.preferred()).await
+                        }
+                        None => true,
+                    }
             }
             Placement::On(node) => !elsewhere.is_own(node),
         };

@@ -201,12 +201,12 @@ impl Known {
         &self,
         running: &Running,
         invocation: &Invocation,
-        node: Option<&str>,
+        (node, prefer): (Option<&str>, Option<&str>),
         here: &[Offered],
     ) -> Result<Route, meshhost_core::outcome::Refusal> {
         let pin = node.map(|node| running.community.named(node).map(|(key, _)| Pin::Key(key)));
         let wanted = Wanted::from(invocation);
-        let request = Request { wanted, node: pin.transpose()?, prefer: None, class: None };
+        let request = Request { wanted, node: pin.transpose()?, prefer, class: None };
         let now_us = running.clock.now_us();
         let ways = self.ways(running, invocation);
         let catalogue = lock(&self.catalogue);
@@ -243,8 +243,9 @@ impl Known {
         running: &Running,
         invocation: &Invocation,
         here: &Served,
+        prefer: Option<&str>,
     ) -> bool {
-        let route = self.route(running, invocation, None, &[offered(here)]);
+        let route = self.route(running, invocation, (None, prefer), &[offered(here)]);
         route.is_ok_and(|route| route.candidates.first().is_some_and(|first| !first.local))
     }
 

@@ -47,9 +47,10 @@ pub(super) async fn call_in(
     snapshot: Arc<Snapshot>,
 ) -> Result<CallReply, Refusal> {
     let command = command(blobs, &request).await?;
-    let placement = match &request.node {
-        None => Placement::Anywhere,
-        Some(node) => Placement::On(node.clone()),
+    let placement = match (&request.node, &request.prefer) {
+        (Some(node), _) => Placement::On(node.clone()),
+        (None, Some(word)) => Placement::Rather(word.clone()),
+        (None, None) => Placement::Anywhere,
     };
     let new = NewIds {
         invocation: request.invocation_id.is_none(),

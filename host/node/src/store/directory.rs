@@ -86,6 +86,14 @@ impl DataDirectory {
         Self::open_within(path, access, LOCK_WAIT).await
     }
 
+    /// Makes the folder when it is not there, without opening it.
+    ///
+    /// # Errors
+    /// [`StoreError::Mode`] when others can reach it or own it; else the I/O error.
+    pub fn make(path: &Path) -> Result<(), StoreError> {
+        make_private_folder(path, "the data directory").map(drop)
+    }
+
     /// As [`Self::open`], waiting at most `wait`.
     pub(super) async fn open_within(
         path: &Path,
