@@ -12,7 +12,6 @@ use clap::Args;
 use meshhost_core::{code::Code, outcome::Refusal};
 use serde_json::json;
 use tokio::{
-    io::AsyncReadExt as _,
     net::UnixStream,
     time::{Instant, sleep},
 };
@@ -100,7 +99,7 @@ pub(crate) async fn up(command: &UpCommand, options: Options) -> Result<Output, 
 
 /// Ends the node that serves, and waits for that.
 pub(crate) async fn down(options: Options) -> Result<Output, Refusal> {
-    let Some(mut stream) = connect(&options.data).await? else {
+    let Some(stream) = connect(&options.data).await? else {
         let text = "no node serves this data directory\n".to_owned();
         return Ok(Output::success(text, json!({"schema": "meshhost.down/1", "pid": null})));
     };
@@ -109,10 +108,10 @@ pub(crate) async fn down(options: Options) -> Result<Output, Refusal> {
     let process = rustix::process::Pid::from_raw(pid).ok_or_else(unknown)?;
     let signal = rustix::process::kill_process(process, rustix::process::Signal::TERM);
     signal.map_err(|error| fault(&error.into()))?;
-    // It closes the connection when it ends; its lock on the data directory goes last.
-    let mut end = [0_u8; 1];
+    // A command that asks nothing more need not be waited for.
+    drop(stream);
+    // The node's lock on the data directory goes last.
     let ended = async {
-        let _ = stream.read(&mut end).await;
         while let Err(error) = DataDirectory::open(&options.data, Access::Command).await {
             if !matches!(error, StoreError::Locked { .. }) {
                 return Err(error.refusal());
