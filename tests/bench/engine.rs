@@ -6,7 +6,7 @@ use anyhow::{Context as _, anyhow};
 use meshhost::sys::{SystemClock, SystemEntropy};
 use meshhost_core::{
     capability::Capability,
-    gates::{self, Budget, Decision, Facts, InputChecks, Known, Provider, ServingState, Spent},
+    gates::{self, Budget, Decision, Facts, InputChecks, Provider, ServingState, Spent},
     grant::EffectiveGrants,
     id::{Digest, PluginName},
     invocation::{EntranceKind, Invocation, Mode, Scope, Subject},
@@ -109,8 +109,7 @@ impl Subjected {
 
     /// As a node decides it, on a snapshot.
     pub(crate) fn decide(&self, checks: &Checks) -> anyhow::Result<Permit> {
-        let facts =
-            Facts { known: Known::New, state: ServingState::Serving, spent: Spent::default() };
+        let facts = Facts { state: ServingState::Serving, spent: Spent::default() };
         match gates::decide(&self.invocation, &self.provider, facts, checks) {
             Decision::Permit(permit) => Ok(*permit),
             Decision::Denied(_, refusal) | Decision::Skipped(_, refusal) => {

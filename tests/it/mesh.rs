@@ -348,6 +348,48 @@ fn a_call_of_a_peer_reads_no_blob_that_its_peer_does_not_have() {
 }
 
 #[test]
+fn a_piece_of_work_is_shown_as_all_nodes_recorded_it_and_what_is_missing_is_said() {
+    let (laptop, ticket) = Node::founder("laptop");
+    let file = laptop.home.file("caller.wasm", linked::caller("1.0.0"));
+    let install = ["plugin", "install", file.to_str().expect("a name"), "--grant", linked::GRANT];
+    let mut gpubox = Node::joined("gpubox", &ticket, &["acme.tools.*"]);
+    gpubox.home.install(&gpubox.home.file("divider.wasm", linked::divider("1.0.0")), &[]);
+    until("it is offered", || (laptop.home.run(install).code == 0).then_some(()));
+    let other = Node::joined("other", &laptop.ticket(), &[]);
+    laptop.sees(2);
+    let answer = laptop.home.json(["call", "caller.f", "a=42", "b=6"]);
+    let work = text(&answer["correlation_id"]);
+    let fleet = laptop.home.json(["audit", "replay", work, "--fleet"]);
+    let told: Vec<_> = fleet["events"].as_array().expect("events").iter().collect();
+    let order: Vec<_> =
+        told.iter().map(|it| (text(&it["node"]), text(&it["event_type"]))).collect();
+    let expected = [
+        ("laptop", "execution_started"),
+        ("gpubox", "execution_started"),
+        ("gpubox", "execution_completed"),
+        ("laptop", "execution_completed"),
+    ];
+    assert_eq!(order, expected, "{fleet}");
+    assert_eq!(fleet["missing"], serde_json::json!([]), "{fleet}");
+    let depths: Vec<_> =
+        fleet["calls"].as_array().expect("calls").iter().map(|it| &it["depth"]).collect();
+    assert_eq!(depths, [0, 1], "{fleet}");
+    let trace = laptop.home.run(["trace", work]).expect(0).stdout;
+    assert!(trace.contains("gpubox: 2 events, signed and unchanged"), "{trace}");
+    assert!(trace.contains("other: no record of this"), "{trace}");
+    // Nobody but the node that began it there is told.
+    let stranger = other.home.json(["audit", "replay", work, "--fleet"]);
+    assert_eq!(stranger["events"], serde_json::json!([]), "{stranger}");
+    gpubox.kill();
+    let alone = until("it is missed", || {
+        let alone = laptop.home.json(["audit", "replay", work, "--fleet"]);
+        alone["nodes"].to_string().contains("unreachable").then_some(alone)
+    });
+    let missing = &alone["missing"][0];
+    assert_eq!((text(&missing["node"]), &missing["receipt"]), ("gpubox", &true.into()), "{alone}");
+}
+
+#[test]
 fn what_a_caller_prefers_comes_first_and_does_not_bind() {
     let (laptop, ticket) = Node::founder("laptop");
     let laptop = laptop.with_echo();

@@ -5,7 +5,7 @@
 //! Reading order: [`canonical`] is the one spelling of a value; [`event`] says what one event
 //! holds and [`call`] which events one call leaves; [`chain`] seals them; [`merkle`] is the tree
 //! over all of them; [`lifecycle`] and [`purge`] are the events of the node itself; [`sign`] and [`bundle`] make statements that others can check; [`verify`]
-//! checks a whole store.
+//! checks a whole store; [`fleet`] puts the records of several nodes together.
 //!
 //! Deliberately absent: I/O, the clock, randomness (times, ids, salts and keys come in), text of
 //! a guest (codes, lengths and commitments stand for it), and redaction of single payloads.
@@ -16,6 +16,7 @@ pub mod canonical;
 pub mod chain;
 pub mod event;
 pub mod fact;
+pub mod fleet;
 pub mod hash;
 pub mod lifecycle;
 pub mod merkle;

@@ -129,20 +129,9 @@ pub struct Provider {
     pub limits: Limits,
 }
 
-/// What the store knows of the invocation id and of the correlation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Known {
-    /// Neither id belongs to anybody else.
-    New,
-    /// The id was used by another caller, or with another input.
-    Conflict,
-}
-
 /// What changes from call to call: the snapshot that the gates decide on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Facts {
-    /// What the store knows of the ids.
-    pub known: Known,
     /// Whether the provider serves.
     pub state: ServingState,
     /// How often it was called.
@@ -255,7 +244,17 @@ pub fn not_found(capability: &CapabilityId) -> Refusal {
 /// One gate's question.
 type Check<'a> = &'a dyn Fn() -> Result<(), Refusal>;
 
-/// Gates 0 and 3 to 10 on the resolved provider.
+/// The refusal of gate 0: the store has this id, of another call.
+///
+/// The store is asked where a call is refused or starts, not before every call.
+#[must_use]
+pub fn conflict() -> Refusal {
+    let message = "this invocation or correlation id was used by another caller or with another \
+                   input; use a new id";
+    Refusal::new(Code::CallerConflict, message)
+}
+
+/// Gates 3 to 10 on the resolved provider.
 #[must_use]
 pub fn decide(
     invocation: &Arc<Invocation>,
@@ -263,11 +262,6 @@ pub fn decide(
     facts: Facts,
     checks: &dyn InputChecks,
 ) -> Decision {
-    if facts.known == Known::Conflict {
-        let message = "this invocation or correlation id was used by another caller or with another \
-                       input; use a new id";
-        return Decision::Denied(Gate::Replay, Refusal::new(Code::CallerConflict, message));
-    }
     if let Err(refusal) = enabled(&provider.plugin, facts.state) {
         return Decision::Skipped(Gate::Enabled, refusal);
     }

@@ -220,6 +220,11 @@ pub enum Request {
         /// The correlation.
         correlation: CorrelationId,
     },
+    /// A piece of work as all nodes recorded it that can be asked.
+    AuditFleet {
+        /// The correlation.
+        correlation: CorrelationId,
+    },
     /// Checks the whole record against itself and the signed head.
     AuditVerify {
         /// A head kept elsewhere, as `audit head` printed it.

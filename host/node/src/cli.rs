@@ -134,6 +134,7 @@ enum NodeCommand {
     Capabilities(capabilities::CapabilitiesCommand),
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    Trace(audit::fleet::TraceCommand),
     #[command(subcommand)]
     Blob(blob::BlobCommand),
     #[command(subcommand)]
@@ -293,6 +294,7 @@ async fn ask(command: NodeCommand, session: &mut Session) -> Result<Output, Refu
         NodeCommand::Run(command) => run::run(command, session).await,
         NodeCommand::Capabilities(command) => capabilities::run(command, session).await,
         NodeCommand::Audit(command) => audit::run(command, session).await,
+        NodeCommand::Trace(command) => audit::fleet::run(command, session).await,
         NodeCommand::Blob(command) => blob::run(command, session).await,
         NodeCommand::Model(command) => model::run(command, session).await,
         NodeCommand::Runtime(command) => runtime::run(command, session).await,

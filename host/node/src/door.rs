@@ -28,7 +28,7 @@ use meshhost_core::{
         canonical,
         event::{Context, Correlation, Draft, Stamp},
     },
-    gates::{self, Decision, Facts, Gate, Known, ServingState},
+    gates::{self, Decision, Facts, Gate, ServingState},
     id::HostId,
     invocation::Invocation,
     outcome::{CallResult, Outcome, Refusal},
@@ -214,30 +214,53 @@ impl Door {
         served: &Arc<Served>,
     ) -> Result<Box<Permit>, Box<CallResult>> {
         let plugin = &served.plugin;
-        let known = if opened.new.invocation {
-            Known::New
-        } else {
-            match self.results.find(&opened.invocation).await {
-                Ok(Some(recorded)) => return Err(Box::new(recorded)),
-                Ok(None) => Known::New,
-                Err(_) => Known::Conflict,
-            }
-        };
         let state = plugin.state(&opened.invocation.subject.id, self.clock.now_us());
         if state == ServingState::Serving
             && let Err(refusal) = plugin.ready().await
         {
-            return Err(Box::new(self.refuse(opened, Some(served), Gate::Enabled, refusal).await));
+            return Err(self.refuse_new(opened, served, Gate::Enabled, refusal).await);
         }
         let spent = self.evidence.spent(&opened.invocation, opened.started_us);
-        let facts = Facts { known, state, spent };
+        // Whether the id is known, the start finds out: looking for each would cost more than it.
+        let facts = Facts { state, spent };
         match gates::decide(&opened.invocation, &served.provider, facts, served.as_ref()) {
             Decision::Permit(permit) => Ok(permit),
             Decision::Denied(gate, refusal) => {
-                Err(Box::new(self.refuse(opened, Some(served), gate, refusal).await))
+                Err(self.refuse_new(opened, served, gate, refusal).await)
             }
-            Decision::Skipped(_, refusal) => {
-                Err(Box::new(self.skip(opened, served, refusal).await))
+            Decision::Skipped(_, refusal) => Err(match self.recorded(opened, served).await {
+                Some(recorded) => recorded,
+                None => Box::new(self.skip(opened, served, refusal).await),
+            }),
+        }
+    }
+
+    /// Refuses a call, unless it is the repetition of one that has its result.
+    async fn refuse_new(
+        &self,
+        opened: &Opened,
+        served: &Arc<Served>,
+        gate: Gate,
+        refusal: Refusal,
+    ) -> Box<CallResult> {
+        match self.recorded(opened, served).await {
+            Some(recorded) => recorded,
+            None => Box::new(self.refuse(opened, Some(served), gate, refusal).await),
+        }
+    }
+
+    /// The recorded result of a call whose id its caller named, or that the id is another call's;
+    /// `None` when the id is new.
+    async fn recorded(&self, opened: &Opened, served: &Arc<Served>) -> Option<Box<CallResult>> {
+        if opened.new.invocation {
+            return None;
+        }
+        match self.results.find(&opened.invocation).await {
+            Ok(Some(recorded)) => Some(Box::new(recorded)),
+            Ok(None) => None,
+            Err(_) => {
+                let refusal = gates::conflict();
+                Some(Box::new(self.refuse(opened, Some(served), Gate::Replay, refusal).await))
             }
         }
     }
@@ -258,7 +281,7 @@ impl Door {
         let place = match plugin.places.take(may_wait, patience).await {
             Ok(place) => place,
             Err(refusal) => {
-                return self.refuse(&opened, Some(&served), Gate::Autonomy, refusal).await;
+                return *self.refuse_new(&opened, &served, Gate::Autonomy, refusal).await;
             }
         };
         let mut evidence_ids = match self.start(&opened, &served).await {
@@ -319,14 +342,11 @@ impl Door {
             Err(AppendError::InFlight(running)) => {
                 // Of two equal calls one runs; the other waits and gets its result.
                 running.ended().await;
-                match self.results.find(&opened.invocation).await {
-                    Ok(Some(result)) => Err(Box::new(result)),
-                    Ok(None) | Err(_) => {
-                        let refusal = AppendError::KnownInvocation.refusal();
-                        let gate = Gate::Replay;
-                        Err(Box::new(self.refuse(opened, Some(served), gate, refusal).await))
-                    }
-                }
+                let refusal = AppendError::KnownInvocation.refusal();
+                Err(self.refuse_new(opened, served, Gate::Replay, refusal).await)
+            }
+            Err(error @ AppendError::KnownInvocation) => {
+                Err(self.refuse_new(opened, served, Gate::Replay, error.refusal()).await)
             }
             Err(error) => {
                 let refusal = error.refusal();

@@ -13,6 +13,7 @@ mod borrowing;
 mod calling;
 mod community;
 mod conversation;
+mod fleet;
 mod join;
 mod known;
 mod lending;
@@ -61,7 +62,7 @@ use crate::{
     entrance::Entrance,
     lifecycle::Lifecycle,
     registry::Served,
-    store::{Store, blobs::Blobs, directory::Access},
+    store::{Store, audit::Audit, blobs::Blobs, directory::Access},
 };
 
 /// How long a command that has just started waits for the peers that it needs.
@@ -88,6 +89,7 @@ pub struct Mesh {
     own: NodeKey,
     door: Weak<Door>,
     blobs: Blobs,
+    audit: Audit,
     access: Access,
     policy: MeshConfig,
     clock: Arc<dyn Clock>,
@@ -130,6 +132,7 @@ impl Mesh {
             own,
             door: parts.door,
             blobs: store.blobs.clone(),
+            audit: store.audit.clone(),
             access: parts.access,
             policy: parts.policy,
             clock,
@@ -208,7 +211,8 @@ impl Mesh {
         let (door, clock) = (self.door.clone(), Arc::clone(&self.clock));
         let (policy, serves) = (self.policy.clone(), self.serves());
         let (tables, blobs) = (self.means.tables.clone(), self.blobs.clone());
-        Ok(Settings { address, tls, tables, blobs, policy, serves, door, clock })
+        let audit = self.audit.clone();
+        Ok(Settings { address, tls, tables, blobs, audit, policy, serves, door, clock })
     }
 
     /// Whether others can connect to this node.

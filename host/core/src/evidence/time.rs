@@ -1,6 +1,6 @@
 //! Times as they stand in evidence: UTC, RFC 3339, exactly six decimals, `Z`.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 /// Microseconds since 1970-01-01T00:00:00Z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,9 +56,66 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// The text is no time as evidence writes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a time is written like 2026-01-31T23:59:59.000000Z")]
+pub struct NotATime;
+
+/// The day of a date, counted from the epoch: the other way round as [`civil`].
+const fn day_of(year: i64, month: i64, day_of_month: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let month_from_march = if month > 2 { month - 3 } else { month + 9 };
+    let of_year = (153 * month_from_march + 2) / 5 + day_of_month - 1;
+    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + of_year - 719_468
+}
+
+impl FromStr for Timestamp {
+    type Err = NotATime;
+
+    fn from_str(text: &str) -> Result<Self, NotATime> {
+        let number = |from: usize, to: usize| {
+            let digits = text.get(from..to).filter(|it| it.bytes().all(|it| it.is_ascii_digit()));
+            digits.and_then(|digits| digits.parse::<i64>().ok()).ok_or(NotATime)
+        };
+        let day = day_of(number(0, 4)?, number(5, 7)?, number(8, 10)?);
+        let seconds = number(11, 13)? * 3_600 + number(14, 16)? * 60 + number(17, 19)?;
+        let time = Self::from_micros(day * DAY + seconds * SECOND + number(20, 26)?);
+        // Only what is written so is read: no other separators, no 30 February.
+        if time.to_string() == text { Ok(time) } else { Err(NotATime) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn every_time_is_read_as_it_was_written(micros in FIRST..=LAST) {
+            let time = Timestamp::from_micros(micros);
+            prop_assert_eq!(time.to_string().parse(), Ok(time));
+        }
+    }
+
+    #[test]
+    fn what_is_no_time_is_not_read() {
+        for text in [
+            "",
+            "2026-02-30T00:00:00.000000Z",
+            "2026-13-01T00:00:00.000000Z",
+            "2026-01-01 00:00:00.000000Z",
+            "2026-01-01T00:00:00.000000",
+            "2026-01-01T24:00:00.000000Z",
+            "+026-01-01T00:00:00.000000Z",
+            "2026-01-01T00:00:00.00000éZ",
+        ] {
+            assert_eq!(text.parse::<Timestamp>(), Err(NotATime), "{text}");
+        }
+    }
 
     #[test]
     fn times_are_written_in_utc_with_six_decimals() {

@@ -74,11 +74,8 @@ fn invocation() -> Invocation {
     }
 }
 
-const SERVING: Facts = Facts {
-    known: Known::New,
-    state: ServingState::Serving,
-    spent: Spent { in_correlation: 0, today: 0 },
-};
+const SERVING: Facts =
+    Facts { state: ServingState::Serving, spent: Spent { in_correlation: 0, today: 0 } };
 
 fn decided(invocation: Invocation, provider: &Provider, checks: &Checks) -> Decision {
     decide(&Arc::new(invocation), provider, SERVING, checks)
@@ -163,13 +160,6 @@ fn the_earlier_gate_speaks_first() {
     assert_eq!(denied(decided(invocation(), &worst, &checks)).0, Gate::Invariants);
     let checks = Checks { invariant_fails: false, ..checks };
     assert_eq!(denied(decided(invocation(), &worst, &checks)).0, Gate::Autonomy);
-}
-
-#[test]
-fn a_conflicting_id_is_refused_before_anything_else() {
-    let facts = Facts { known: Known::Conflict, state: ServingState::Disabled, ..SERVING };
-    let decision = decide(&Arc::new(invocation()), &provider(), facts, &Checks::default());
-    assert_eq!(denied(decision), (Gate::Replay, Code::CallerConflict));
 }
 
 #[test]

@@ -12,7 +12,10 @@ pub use answer::{Accepted, Answer, CallRefusal, Ended};
 pub use bounded::{Bytes, Secret};
 pub use call::{Body, Caller, Invoke, TraceContext};
 pub use control::{Hello, Leaving, Number, Records, Refused, Statements, Welcome};
-pub use fetch::{BlobFound, BlobGroup, BlobWanted, Declined, Describe, Described};
+pub use fetch::{
+    BlobFound, BlobGroup, BlobWanted, Declined, Describe, Described, RECORD_BYTES_MAX, RecordFound,
+    RecordWanted,
+};
 
 use bounded::Check;
 
@@ -188,6 +191,10 @@ frames! {
         Describe(Describe) = 48, at most KIB;
         /// That, as JSON: the last frame of its stream.
         Described(Described) = 49, at most 1024 * KIB;
+        /// Asks for what is recorded of a piece of work: the first frame of its stream.
+        RecordWanted(RecordWanted) = 52, at most KIB;
+        /// That, as a signed bundle: the last frame of its stream.
+        RecordFound(RecordFound) = 53, at most RECORD_BYTES_MAX;
         /// The answer to what else was asked when there is none: the last frame of its stream.
         Declined(Declined) = 50, at most 128 * KIB;
     }

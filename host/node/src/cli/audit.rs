@@ -1,5 +1,7 @@
 //! `meshhost audit …`: reads and checks the record of what was done.
 
+pub(super) mod fleet;
+
 use clap::Subcommand;
 use meshhost_core::{
     id::{CorrelationId, InvocationId},
@@ -53,10 +55,20 @@ pub(crate) enum AuditCommand {
         invocation: InvocationId,
     },
     /// Show all events of a piece of work, in order.
-    #[command(after_help = "Example:\n  meshhost audit replay 0198c0de-…")]
+    #[command(after_help = "\
+With --fleet the other nodes give what they recorded of work that this node
+began there, each as a signed bundle that is checked here.
+
+Examples:
+  meshhost audit replay 0198c0de-…
+  meshhost audit replay 0198c0de-… --fleet
+")]
     Replay {
         /// The correlation id, as `call --json` prints it.
         correlation: CorrelationId,
+        /// As all nodes of the mesh recorded it that can be asked, in causal order.
+        #[arg(long)]
+        fleet: bool,
     },
     /// Say in words why a call ended as it did.
     #[command(after_help = "Example:\n  meshhost audit why 0198c0de-…")]
@@ -98,7 +110,11 @@ pub(crate) async fn run(command: AuditCommand, session: &mut Session) -> Result<
             let reply = session.ask(Request::AuditShow { invocation }).await?;
             events(&reply, show)
         }
-        AuditCommand::Replay { correlation } => {
+        AuditCommand::Replay { correlation, fleet: true } => {
+            let reply = session.ask(Request::AuditFleet { correlation }).await?;
+            document(&reply, fleet::SCHEMA, fleet::replay)
+        }
+        AuditCommand::Replay { correlation, fleet: false } => {
             let reply = session.ask(Request::AuditReplay { correlation }).await?;
             events(&reply, replay)
         }

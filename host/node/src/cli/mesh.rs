@@ -264,7 +264,7 @@ fn read_ticket(file: Option<&str>, session: &Session) -> Result<String, Refusal>
 }
 
 /// What a person is told of a member's round trip.
-fn milliseconds(us: u64) -> String {
+pub(super) fn milliseconds(us: u64) -> String {
     let tenths = us.div_ceil(100);
     format!("{}.{} ms", text::thousands(tenths / 10), tenths % 10)
 }

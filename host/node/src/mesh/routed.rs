@@ -93,6 +93,7 @@ async fn note(
     let outcome = serde_json::to_value(result.outcome.kind());
     let row = RouteRow {
         invocation_id: result.invocation_id.clone(),
+        correlation_id: Some(result.correlation_id.clone()),
         at_us: running.clock.now_us(),
         capability: result.capability_id.to_string(),
         outcome: outcome.ok().and_then(|it| it.as_str().map(str::to_owned)).unwrap_or_default(),

@@ -37,7 +37,7 @@ use super::{
 };
 use crate::{
     door::Door,
-    store::{blobs::Blobs, mesh::MeshTables},
+    store::{audit::Audit, blobs::Blobs, mesh::MeshTables},
 };
 
 /// Connections at once whose other end has not been let in.
@@ -62,7 +62,9 @@ pub(super) struct Running {
     pub(super) tables: MeshTables,
     /// This node's blobs.
     pub(super) blobs: Blobs,
-    /// Those of them that peers may have now.
+    /// This node's record.
+    pub(super) audit: Audit,
+    /// Those of the blobs that peers may have now.
     pub(super) lending: Arc<Lending>,
     /// What is known of the others.
     pub(super) known: Known,
@@ -95,6 +97,8 @@ pub(super) struct Settings {
     pub(super) tables: MeshTables,
     /// This node's blobs.
     pub(super) blobs: Blobs,
+    /// This node's record.
+    pub(super) audit: Audit,
     /// Where calls run.
     pub(super) policy: MeshConfig,
     /// Whether others can connect to this node.
@@ -115,7 +119,7 @@ impl Running {
         addresses: Arc<Addresses>,
         settings: Settings,
     ) -> Result<Arc<Self>, Refusal> {
-        let Settings { address, tls, tables, blobs, policy, serves, door, clock } = settings;
+        let Settings { address, tls, tables, blobs, audit, policy, serves, door, clock } = settings;
         let transport = Transport::bind(address, tls)?;
         let links = Links::new(community.own());
         let (tasks, closing) = (TaskTracker::new(), CancellationToken::new());
@@ -127,6 +131,7 @@ impl Running {
             addresses,
             tables,
             blobs,
+            audit,
             lending: Arc::default(),
             known,
             serves,

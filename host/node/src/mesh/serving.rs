@@ -23,7 +23,7 @@ use tokio::sync::oneshot;
 
 use super::{
     borrowing::Source,
-    known, lending,
+    fleet, known, lending,
     link::Link,
     running::Running,
     transport::{Channel, Closing, Sending, Stream},
@@ -83,6 +83,7 @@ async fn answer(running: Arc<Running>, link: Arc<Link>, shared: Vec<String>, str
             return;
         }
         CallFrame::Describe(question) => describe(&running, &link, &shared, &question),
+        CallFrame::RecordWanted(wanted) => fleet::record(&running, &link, &wanted).await,
         CallFrame::BlobWanted(wanted) => {
             lending::give(&running, &link, &wanted, &mut sending).await;
             return;

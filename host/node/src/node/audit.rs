@@ -25,6 +25,9 @@ impl Node {
             Request::AuditReplay { correlation } => {
                 Ok(Reply::Events(audit.replay(&correlation, 0).await.map_err(refused)?))
             }
+            Request::AuditFleet { correlation } => {
+                Ok(Reply::Document(self.mesh.fleet(&correlation).await?))
+            }
             Request::AuditWhy { invocation } => {
                 match (audit.why(&invocation).await, self.mesh.why(&invocation).await?) {
                     (Ok(why), _) => Ok(Reply::Document(why)),

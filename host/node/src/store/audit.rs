@@ -160,6 +160,19 @@ impl Audit {
         Ok(why::explain(&self.show(invocation).await?))
     }
 
+    /// Who began a correlation here, by the id of the subject; none when nobody did.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn owner(&self, correlation: &CorrelationId) -> Result<Option<String>, StoreError> {
+        self.writer.settle().await?;
+        sqlx::query_scalar("SELECT owner FROM correlation_heads WHERE correlation_id = ?1")
+            .bind(correlation.as_str().to_owned())
+            .fetch_optional(self.database.readers())
+            .await
+            .map_err(fault())
+    }
+
     /// A bundle of one correlation that stands alone: canonical JSON, signed.
     ///
     /// # Errors

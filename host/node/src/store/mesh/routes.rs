@@ -11,10 +11,10 @@ use std::{
 };
 
 use meshhost_core::{
-    id::InvocationId,
+    id::{CorrelationId, InvocationId},
     mesh::{key::NodeKey, receipt::Receipt, signed::Signed},
 };
-use sqlx::{Connection as _, Row as _, SqliteConnection};
+use sqlx::{Connection as _, Row as _, SqliteConnection, sqlite::SqliteRow};
 
 use super::{MeshTables, READ, WRITE, damaged, from_bytes, to_bytes};
 use crate::store::error::StoreError;
@@ -24,6 +24,8 @@ use crate::store::error::StoreError;
 pub struct RouteRow {
     /// The call.
     pub invocation_id: InvocationId,
+    /// The piece of work that it belongs to; none of a call of before that was kept.
+    pub correlation_id: Option<CorrelationId>,
     /// When, in microseconds since 1970.
     pub at_us: i64,
     /// What was called.
@@ -42,6 +44,8 @@ pub struct RouteRow {
 
 /// Routes that are kept; older ones go.
 const ROUTES_MAX: i64 = 100_000;
+/// Calls of one piece of work that are read.
+const CALLS_MAX: i64 = 10_000;
 /// Routes after which the old ones are looked for.
 const PRUNE_AFTER: usize = 1_000;
 /// Routes that wait to be written; whoever has one more waits with them.
@@ -120,32 +124,53 @@ impl MeshTables {
     /// When the database refuses, or the row is not what was written.
     pub async fn route(&self, id: &InvocationId) -> Result<Option<RouteRow>, StoreError> {
         self.flush_routes().await;
-        let row = sqlx::query(
-            "SELECT at_us, capability, outcome, ran_on, words, route, receipt FROM mesh_routes WHERE invocation_id = ?1",
-        )
-        .bind(id.as_str().to_owned())
-        .fetch_optional(self.database.readers())
-        .await
-        .map_err(StoreError::database(READ))?;
-        let Some(row) = row else { return Ok(None) };
-        let ran_on: Option<String> = row.get("ran_on");
-        let receipt: Option<Vec<u8>> = row.get("receipt");
-        Ok(Some(RouteRow {
-            invocation_id: id.clone(),
-            at_us: row.get("at_us"),
-            capability: row.get("capability"),
-            outcome: row.get("outcome"),
-            ran_on: ran_on.map(|key| key.parse().map_err(|_| damaged())).transpose()?,
-            words: row.get("words"),
-            route: row.get("route"),
-            receipt: receipt.map(|bytes| from_bytes(&bytes)).transpose()?,
-        }))
+        let row = sqlx::query("SELECT * FROM mesh_routes WHERE invocation_id = ?1")
+            .bind(id.as_str().to_owned())
+            .fetch_optional(self.database.readers())
+            .await
+            .map_err(StoreError::database(READ))?;
+        row.as_ref().map(read).transpose()
     }
+
+    /// The calls of a piece of work that ran on other nodes, oldest first, at most
+    /// 10,000.
+    ///
+    /// # Errors
+    /// As [`Self::route`].
+    pub async fn routes_of(&self, id: &CorrelationId) -> Result<Vec<RouteRow>, StoreError> {
+        self.flush_routes().await;
+        let select = "SELECT * FROM mesh_routes WHERE correlation_id = ?1 ORDER BY at_us LIMIT ?2";
+        let rows = sqlx::query(select)
+            .bind(id.as_str().to_owned())
+            .bind(CALLS_MAX)
+            .fetch_all(self.database.readers())
+            .await
+            .map_err(StoreError::database(READ))?;
+        rows.iter().map(read).collect()
+    }
+}
+
+fn read(row: &SqliteRow) -> Result<RouteRow, StoreError> {
+    let id: String = row.get("invocation_id");
+    let correlation: Option<String> = row.get("correlation_id");
+    let ran_on: Option<String> = row.get("ran_on");
+    let receipt: Option<Vec<u8>> = row.get("receipt");
+    Ok(RouteRow {
+        invocation_id: id.parse().map_err(|_| damaged())?,
+        correlation_id: correlation.map(|id| id.parse().map_err(|_| damaged())).transpose()?,
+        at_us: row.get("at_us"),
+        capability: row.get("capability"),
+        outcome: row.get("outcome"),
+        ran_on: ran_on.map(|key| key.parse().map_err(|_| damaged())).transpose()?,
+        words: row.get("words"),
+        route: row.get("route"),
+        receipt: receipt.map(|bytes| from_bytes(&bytes)).transpose()?,
+    })
 }
 
 async fn insert(connection: &mut SqliteConnection, row: &RouteRow) -> Result<(), StoreError> {
     let receipt = row.receipt.as_ref().map(to_bytes).transpose()?;
-    sqlx::query("INSERT OR REPLACE INTO mesh_routes VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")
+    sqlx::query("INSERT OR REPLACE INTO mesh_routes VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")
         .bind(row.invocation_id.as_str().to_owned())
         .bind(row.at_us)
         .bind(row.capability.clone())
@@ -154,6 +179,7 @@ async fn insert(connection: &mut SqliteConnection, row: &RouteRow) -> Result<(),
         .bind(row.words.clone())
         .bind(row.route.clone())
         .bind(receipt)
+        .bind(row.correlation_id.as_ref().map(|id| id.as_str().to_owned()))
         .execute(connection)
         .await
         .map_err(StoreError::database(WRITE))?;

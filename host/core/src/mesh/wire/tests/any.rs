@@ -166,6 +166,10 @@ pub(super) fn call() -> impl Strategy<Value = CallFrame> {
             CallFrame::Describe(Describe { capability, version })
         }),
         1 => bytes(99).prop_map(|json| CallFrame::Described(Described { json })),
+        1 => "[!-~]{1,128}".prop_map(|id| {
+            CallFrame::RecordWanted(RecordWanted { correlation_id: id.parse().unwrap() })
+        }),
+        1 => bytes(99).prop_map(|bundle| CallFrame::RecordFound(RecordFound { bundle })),
         1 => refusal().prop_map(|refusal| CallFrame::Declined(Declined { refusal })),
     ]
 }

@@ -195,6 +195,11 @@ pub(super) fn call() -> Vec<(&'static str, CallFrame)> {
         ("blob-group", CallFrame::BlobGroup(BlobGroup { bytes: vec![1, 2, 3].into() })),
         ("describe", CallFrame::Describe(describe)),
         ("described", CallFrame::Described(Described { json: b"{}".to_vec().into() })),
+        (
+            "record-wanted",
+            CallFrame::RecordWanted(RecordWanted { correlation_id: "work-1".parse().unwrap() }),
+        ),
+        ("record-found", CallFrame::RecordFound(RecordFound { bundle: b"{}".to_vec().into() })),
         ("declined", CallFrame::Declined(Declined { refusal: refusal() })),
     ]
 }
