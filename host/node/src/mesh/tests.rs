@@ -19,10 +19,12 @@ use crate::{
     sys::{SystemClock, SystemEntropy},
 };
 
+mod blobs;
+
 /// A node that began a community and listens.
 struct Fixture {
     _home: tempfile::TempDir,
-    _store: Store,
+    store: Store,
     mesh: Arc<Mesh>,
     ticket: String,
 }
@@ -51,7 +53,7 @@ impl Fixture {
             panic!("it began none")
         };
         let ticket = entered.ticket.unwrap().ticket;
-        Self { _home: home, _store: store, mesh, ticket }
+        Self { _home: home, store, mesh, ticket }
     }
 
     fn address(&self) -> SocketAddr {

@@ -34,13 +34,12 @@ impl Arrival {
         self.writer.write(group).await
     }
 
-    /// Ends the blob; the call holds it.
+    /// Ends the blob, whose groups were all found to be those of `digest`; the call holds it.
     ///
     /// # Errors
-    /// [`PortError::Fault`] when it is not `digest`; as writing a blob.
+    /// As writing a blob.
     pub async fn finish(self, digest: &Digest) -> Result<(), PortError> {
-        let (written, _) = self.writer.finish().await?;
-        if written == *digest { Ok(()) } else { Err(PortError::Fault) }
+        self.writer.finish_as(Some(*digest)).await.map(drop)
     }
 }
 
@@ -66,7 +65,7 @@ impl CallBlobs {
     /// # Errors
     /// When no file can be made for it.
     pub async fn arrive(self: &Arc<Self>, bytes_max: u64) -> Result<(Arrival, Arrived), PortError> {
-        let writer = Box::new(Writer::begin(Arc::clone(self), bytes_max).await?);
+        let writer = Box::new(Writer::begin_checked(Arc::clone(self), bytes_max).await?);
         let file = writer.file().map_err(fault)?;
         Ok((Arrival { writer }, Arrived { call: Arc::clone(self), file: Arc::new(file) }))
     }

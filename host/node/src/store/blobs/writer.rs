@@ -34,7 +34,8 @@ struct Sink {
     shared: Arc<Shared>,
     path: PathBuf,
     file: File,
-    hasher: blake3::Hasher,
+    /// None of a blob whose pieces were checked before they came here: its name is known.
+    hasher: Option<blake3::Hasher>,
     length: u64,
     reserved: u64,
 }
@@ -49,9 +50,25 @@ impl Drop for Sink {
 
 impl Writer {
     pub(super) async fn begin(call: Arc<CallBlobs>, bytes_max: u64) -> Result<Self, PortError> {
+        Self::open(call, bytes_max, Some(blake3::Hasher::new())).await
+    }
+
+    /// As [`Self::begin`], of bytes that are not hashed here: [`Self::finish_as`] ends it.
+    pub(super) async fn begin_checked(
+        call: Arc<CallBlobs>,
+        bytes_max: u64,
+    ) -> Result<Self, PortError> {
+        Self::open(call, bytes_max, None).await
+    }
+
+    async fn open(
+        call: Arc<CallBlobs>,
+        bytes_max: u64,
+        hasher: Option<blake3::Hasher>,
+    ) -> Result<Self, PortError> {
         let shared = Arc::clone(call.shared());
         let made = Arc::clone(&shared);
-        let sink = shared.work(move || Sink::new(made)).await.map_err(fault)?;
+        let sink = shared.work(move || Sink::new(made, hasher)).await.map_err(fault)?;
         Ok(Self { call, buffer: Vec::new(), bytes_left: bytes_max, sink: Some(sink) })
     }
 
@@ -90,7 +107,9 @@ impl Writer {
         let piece = mem::take(&mut self.buffer);
         let shared = Arc::clone(self.call.shared());
         let written = shared.work(move || {
-            sink.hasher.update(&piece);
+            if let Some(hasher) = &mut sink.hasher {
+                hasher.update(&piece);
+            }
             sink.file.write_all(&piece).map_err(StoreError::io("write a blob"))?;
             sink.length += piece.len() as u64;
             Ok(sink)
@@ -101,18 +120,18 @@ impl Writer {
 }
 
 impl Sink {
-    fn new(shared: Arc<Shared>) -> Result<Self, StoreError> {
+    fn new(shared: Arc<Shared>, hasher: Option<blake3::Hasher>) -> Result<Self, StoreError> {
         let path = shared.temporary();
         let mut options = OpenOptions::new();
         let file = options.read(true).write(true).create_new(true).mode(0o600).open(&path);
         let file = file.map_err(StoreError::io("make a blob"))?;
-        let hasher = blake3::Hasher::new();
         Ok(Self { shared, path, file, hasher, length: 0, reserved: 0 })
     }
 
-    /// Puts the blob in its place, held once.
-    fn place(mut self) -> Result<(Digest, u64), StoreError> {
-        let digest = Digest::from_bytes(*self.hasher.finalize().as_bytes());
+    /// Puts the blob in its place, held once, under `known` or what its bytes hash to.
+    fn place(mut self, known: Option<Digest>) -> Result<(Digest, u64), StoreError> {
+        let hashed = self.hasher.as_ref().map(|it| Digest::from_bytes(*it.finalize().as_bytes()));
+        let digest = hashed.or(known).ok_or(StoreError::Damaged { what: "the blob" })?;
         let now_us = self.shared.clock.now_us();
         let placed = self.shared.shelf.place(digest, self.length, &self.path, now_us);
         if placed.map_err(StoreError::io("put a blob in its place"))? {
@@ -138,7 +157,17 @@ impl BlobWriter for Writer {
         Ok(())
     }
 
-    async fn finish(mut self: Box<Self>) -> Result<(Digest, u64), PortError> {
+    async fn finish(self: Box<Self>) -> Result<(Digest, u64), PortError> {
+        self.finish_as(None).await
+    }
+}
+
+impl Writer {
+    /// Ends the blob, which is `known` when its bytes were not hashed here.
+    pub(super) async fn finish_as(
+        mut self: Box<Self>,
+        known: Option<Digest>,
+    ) -> Result<(Digest, u64), PortError> {
         self.flush().await?;
         let sink = self.sink.take().ok_or(PortError::Fault)?;
         let call = Arc::clone(&self.call);
@@ -146,7 +175,7 @@ impl BlobWriter for Writer {
         // The hold is entered where the blob is placed, so that it is given back even when
         // nobody waits for the work any more.
         let placed = shared.work(move || {
-            let (digest, length) = sink.place()?;
+            let (digest, length) = sink.place(known)?;
             call.entered(digest, length);
             Ok((digest, length))
         });
