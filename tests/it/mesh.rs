@@ -404,6 +404,10 @@ fn what_a_caller_prefers_comes_first_and_does_not_bind() {
     assert!(why.contains("preferred by the caller"), "{why}");
     let here = echo(&laptop.home, &["--prefer", "nobody"]).expect(0).json();
     assert_eq!(here["node"], Value::Null, "{here}");
+    let nobody = laptop.home.run_json(["call", "nobody.has", "x=1"]);
+    let nobody = nobody.expect(Exit::NotFound as i32).json();
+    let why = laptop.home.run(["audit", "why", text(&nobody["invocation_id"])]).expect(0).stdout;
+    assert!(why.contains("nobody.has"), "that nobody could be asked is written down: {why}");
     drop(gpubox);
 }
 

@@ -154,7 +154,7 @@ impl Door {
             let result = Box::pin(called).await;
             // A call that would only rather have run elsewhere, and has not run, runs here.
             if served.is_err() || matches!(placement, Placement::On(_)) || has_run(&result) {
-                return result;
+                return self.written(&invocation, new, result).await;
             }
         }
         let opened = match self.open(&invocation, new, served.as_ref().ok()) {
@@ -168,6 +168,24 @@ impl Door {
         match self.decide(&opened, &served).await {
             Ok(permit) => self.run(opened, served, *permit, given, started).await,
             Err(answer) => *answer,
+        }
+    }
+
+    /// A result of elsewhere. That no node could be asked is written down here; what a node answered
+    /// stands in its own record.
+    async fn written(
+        &self,
+        invocation: &Arc<Invocation>,
+        new: NewIds,
+        result: CallResult,
+    ) -> CallResult {
+        let nobody = result.node.is_none() && result.evidence_ids.is_empty();
+        match (result.outcome, nobody) {
+            (Outcome::Denied(refusal), true) => match self.open(invocation, new, None) {
+                Ok(opened) => self.refuse(&opened, None, Gate::Resolution, refusal).await,
+                Err(refusal) => Answer::unwritten(invocation, refusal, self.clock.now_us()),
+            },
+            (outcome, _) => CallResult { outcome, ..result },
         }
     }
 

@@ -325,6 +325,11 @@ impl Membership {
         if !is_name(&said.name) {
             return Err(MembershipError::Name);
         }
+        // Nobody says of itself what it is, only that it leaves: else its leaving and a later word of
+        // its own would depend on which was heard first.
+        if said.issuer == said.member && !said.leaves() {
+            return Err(MembershipError::Issuer);
+        }
         Ok(said)
     }
 

@@ -30,7 +30,12 @@ impl Node {
             }
             Request::AuditWhy { invocation } => {
                 match (audit.why(&invocation).await, self.mesh.why(&invocation).await?) {
-                    (Ok(why), _) => Ok(Reply::Document(why)),
+                    (Ok(why), None) => Ok(Reply::Document(why)),
+                    // Written down here, after other nodes had been asked.
+                    (Ok(mut why), Some(route)) => {
+                        append(&mut why, &route);
+                        Ok(Reply::Document(why))
+                    }
                     // It ran elsewhere: what is known here is where, and why there.
                     (Err(_), Some(why)) => Ok(Reply::Document(why)),
                     (Err(error), None) => Err(refused(error)),
@@ -69,5 +74,13 @@ impl Node {
             "root": report.root.to_string(),
             "head_v1": report.head_v1.to_string(),
         })))
+    }
+}
+
+/// Puts where a call was taken to below why it ended so.
+fn append(why: &mut Value, route: &Value) {
+    let sentences = route.get("explanation").and_then(Value::as_array).cloned();
+    if let Some(Value::Array(all)) = why.get_mut("explanation") {
+        all.extend(sentences.unwrap_or_default());
     }
 }

@@ -128,7 +128,7 @@ pub(super) fn run(yes: bool) -> anyhow::Result<()> {
     let gpubox = Node::start("gpubox$", folder.path())?;
     let nas = Node::start("nas$", folder.path())?;
     let first = laptop.begin()?;
-    gpubox.join("gpubox", &first, &["embedding.*", "filesystem.*"])?;
+    gpubox.join("gpubox", &first, &["embedding.*", "filesystem.*", "ocr.*"])?;
     let second = laptop.ticket(&["mesh", "ticket"])?;
     nas.join("nas", &second, &["filesystem.*"])?;
 
@@ -139,7 +139,11 @@ pub(super) fn run(yes: bool) -> anyhow::Result<()> {
     let minilm = tools::root().join("target/models/minilm").display().to_string();
     gpubox.demo.ok(&["model", "add", "minilm", "--from", &minilm])?;
     gpubox.demo.ok(&["plugin", "install", "embedding", "--yes"])?;
+    let ppocr = tools::root().join("target/models/ppocr").display().to_string();
+    gpubox.demo.ok(&["model", "add", "ppocr", "--from", &ppocr])?;
+    gpubox.demo.ok(&["plugin", "install", "ocr", "--yes"])?;
     laptop.knows("embedding.embed", 1)?;
+    laptop.knows("ocr.recognize", 1)?;
     laptop.knows("filesystem.list", 2)?;
     laptop.demo.ok(&["mesh", "status"])?;
 
@@ -152,6 +156,26 @@ pub(super) fn run(yes: bool) -> anyhow::Result<()> {
         "  ran on {}, with a model that the laptop does not have",
         text(&answer, "/node")
     ));
+
+    chapter("The laptop's image is read where the models are, and the work is shown as one.");
+    let page = tools::root().join("target/samples/page/page.png");
+    let image = format!("image=@{}", page.display());
+    let answer = laptop.demo.call(&["ocr.recognize", &image])?;
+    say::line(format!(
+        "  ran on {}: {}",
+        text(&answer, "/node"),
+        text(&answer, "/data/lines/0/text")
+    ));
+    laptop.demo.ok(&["trace", &text(&answer, "/correlation_id")])?;
+
+    chapter("A plugin of the laptop imports one of gpubox, and does not know where it is.");
+    let docs = format!("{root}/docs");
+    let consent = ["--grant", &format!("fs:ro={docs}"), "--grant", "call=embedding.*"];
+    laptop.demo.ok(&[&["plugin", "install", "rag"], &consent[..]].concat())?;
+    laptop.demo.ok(&["call", "rag.ingest", "corpus=docs", &format!("path={docs}/mesh.md")])?;
+    let question = "question=how is a member put out?";
+    let answer = laptop.demo.call(&["rag.query", "corpus=docs", question])?;
+    laptop.demo.ok(&["trace", &text(&answer, "/correlation_id")])?;
 
     strangers(&laptop, &gpubox, folder.path(), &root)?;
     lost(&laptop, nas, &format!("path={root}/host"))?;

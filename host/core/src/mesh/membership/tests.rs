@@ -128,6 +128,21 @@ fn what_belongs_to_another_community_or_is_forged_is_not_taken() {
     assert_eq!(community.learn([named]).1, Some(MembershipError::Name));
 }
 
+/// Found by the property below: one node heard that it left and the other its later word about itself.
+#[test]
+fn nobody_says_of_itself_what_it_is() {
+    let said = [says(1, 4, TRUSTED, 1), says(4, 4, MEMBER, 3), says(4, 4, None, 1)];
+    let (mut one, mut other) = (community(), community());
+    for signed in said.clone() {
+        one.learn([signed]);
+    }
+    for place in [0, 2, 1] {
+        other.learn([said[place].clone()]);
+    }
+    assert_eq!(one.members(), other.members());
+    assert!(!one.members().contains_key(&key(4)), "it left");
+}
+
 fn statement() -> impl Strategy<Value = (u8, u8, Option<Level>, u64)> {
     let level = prop_oneof![Just(None), Just(MEMBER), Just(TRUSTED), Just(ANCHOR)];
     (1_u8..5, 1_u8..6, level, 1_u64..4)
