@@ -297,7 +297,8 @@ fn a_blob_of_the_caller_is_read_where_the_call_runs_and_one_of_the_answer_comes_
     let path = format!("path={}", folder.join("copy.bin").display());
     let content = format!("content=@{}", file.display());
     let written = until("it is offered", || {
-        let ran = laptop.home.run_json(["call", "filesystem.write", &path, &content]);
+        let ran =
+            laptop.home.run_json(["call", "filesystem.write", &path, &content, "--timeout", "60s"]);
         (ran.code != Exit::NotFound as i32).then_some(ran)
     });
     assert_eq!(written.expect(0).json()["node"], "nas");
@@ -312,7 +313,7 @@ fn a_blob_of_the_caller_is_read_where_the_call_runs_and_one_of_the_answer_comes_
     let reader = Node::joined("reader", &laptop.ticket(), &[]);
     reader.sees(2);
     let read = until("it is offered", || {
-        let ran = reader.home.run_json(["call", "filesystem.read", &path]);
+        let ran = reader.home.run_json(["call", "filesystem.read", &path, "--timeout", "60s"]);
         (ran.code != Exit::NotFound as i32).then_some(ran)
     });
     let read = read.expect(0).json();

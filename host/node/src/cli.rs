@@ -241,7 +241,7 @@ fn execute(cli: Cli, printer: Printer) -> Result<Output, Refusal> {
         Command::Serve(command) => {
             run_to_end(serve::run(&command, options(Access::Node)?, printer))
         }
-        Command::Up(command) => run_to_end(up::up(&command, options(Access::Command)?)),
+        Command::Up(command) => run_to_end(up::up(&command, options(Access::Command)?, &cli.log)),
         Command::Down(_) => run_to_end(up::down(options(Access::Command)?)),
         Command::Doctor(command) => run_to_end(doctor::run(&command, options(Access::Command)?)),
     }

@@ -65,7 +65,11 @@ Example:
 pub(crate) struct DownCommand {}
 
 /// Starts the node, unless it serves already.
-pub(crate) async fn up(command: &UpCommand, options: Options) -> Result<Output, Refusal> {
+pub(crate) async fn up(
+    command: &UpCommand,
+    options: Options,
+    filter: &str,
+) -> Result<Output, Refusal> {
     let socket = DataDirectory::socket_in(&options.data);
     if let Some(stream) = connect(&options.data).await? {
         if let Config::Given(_) = &options.config {
@@ -75,8 +79,7 @@ pub(crate) async fn up(command: &UpCommand, options: Options) -> Result<Output, 
         }
         return Ok(serves(process(&stream), &socket, true));
     }
-    let log = log(&options.data)?;
-    let mut child = start(command, &options, log.try_clone().map_err(|error| fault(&error))?)?;
+    let mut child = start(command, &options, filter)?;
     let deadline = Instant::now() + STARTING;
     loop {
         if let Some(stream) = connect(&options.data).await? {
@@ -160,10 +163,11 @@ fn log(data: &Path) -> Result<File, Refusal> {
     options.open(data.join(LOG)).map_err(|error| fault(&error))
 }
 
-fn start(command: &UpCommand, options: &Options, log: File) -> Result<Child, Refusal> {
+fn start(command: &UpCommand, options: &Options, filter: &str) -> Result<Child, Refusal> {
+    let log = log(&options.data)?;
     let program = std::env::current_exe().map_err(|error| fault(&error))?;
     let mut serve = Command::new(program);
-    serve.arg("serve").arg("--data").arg(&options.data);
+    serve.arg("serve").arg("--data").arg(&options.data).args(["--log", filter]);
     match &options.config {
         Config::Given(file) => {
             serve.arg("--config").arg(file);

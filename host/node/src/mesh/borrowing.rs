@@ -43,6 +43,9 @@ use crate::{
 
 /// Bytes that are fetched before the guest asks for them.
 const AHEAD_BYTES: u64 = 8 * 1024 * 1024;
+/// How long a stream is kept for a guest that does not read on: the peer has so many, and a call may
+/// hold more blobs than that. It is opened again where it ended.
+const IDLE: Duration = Duration::from_secs(1);
 /// How long one waits for the next frame of a blob.
 const STALLED: Duration = Duration::from_secs(10);
 /// How often a blob that was cut off is asked for again without any of it having come.
@@ -232,7 +235,11 @@ impl Work {
         let mut tries = 0;
         let (mut index, mut bytes) = (0, 0_u64);
         while index < self.incoming.groups() {
-            self.wait_until_wanted(bytes).await?;
+            if !self.is_wanted(bytes).await? {
+                receiving.stop();
+                self.wait_until_wanted(bytes).await?;
+                receiving = self.again(index).await?;
+            }
             match self.group(&mut receiving, index).await {
                 Ok(group) => {
                     arrival.append(&group.bytes).await?;
@@ -246,11 +253,7 @@ impl Work {
                 Err(Cut::Again) if tries < TRIES => {
                     tries += 1;
                     receiving.stop();
-                    let asked = self.source.ask_patiently(&self.digest, index as u64).await?;
-                    if asked.1 != self.incoming {
-                        return Err(PortError::Fault);
-                    }
-                    receiving = asked.0;
+                    receiving = self.again(index).await?;
                 }
                 Err(Cut::Again) => return Err(PortError::Fault),
             }
@@ -260,6 +263,20 @@ impl Work {
 
     fn tell(&self, here: Result<u64, PortError>) {
         let _before = self.here.send_replace(here);
+    }
+
+    /// Asks for the rest from a group on.
+    async fn again(&self, index: usize) -> Result<Receiving, PortError> {
+        let (receiving, incoming) = self.source.ask_patiently(&self.digest, index as u64).await?;
+        if incoming == self.incoming { Ok(receiving) } else { Err(PortError::Fault) }
+    }
+
+    /// Whether the group at `bytes` is next for the guest, within a while.
+    async fn is_wanted(&mut self, bytes: u64) -> Result<bool, PortError> {
+        match tokio::time::timeout(IDLE, self.wait_until_wanted(bytes)).await {
+            Ok(wanted) => wanted.map(|()| true),
+            Err(_) => Ok(false),
+        }
     }
 
     /// Waits until the guest has read so far that the group at `bytes` is next.

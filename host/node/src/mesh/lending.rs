@@ -144,7 +144,6 @@ pub(super) async fn give(
     wanted: &BlobWanted,
     sending: &mut Sending,
 ) {
-    let _place = link.blobs.acquire().await;
     let lent = running.lending.find(&link.peer, wanted.invocation_id.as_ref());
     let found = match &lent {
         Some(lent) => lent.found(&wanted.digest).await.ok().map(|found| (lent, found)),

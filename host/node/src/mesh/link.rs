@@ -18,8 +18,8 @@ use super::transport::{Channel, Closing};
 /// KiB of questions that one peer may have here at once, those that are worked on included: four of the
 /// longest.
 const ROOM_KIB: usize = 4 * 17 * 1024;
-/// Blobs that one peer gets at once; it waits for more.
-const BLOBS_MAX: usize = 8;
+/// How long a link may be without its connection for calls, which is made right after it.
+const CALLS: Duration = Duration::from_secs(5);
 
 /// What a conversation and its link share.
 #[derive(Debug, Clone)]
@@ -85,8 +85,6 @@ pub(super) struct Link {
     pub(super) control: Channel,
     /// KiB of questions that the peer may have here at once.
     pub(super) room: Arc<Semaphore>,
-    /// Blobs that the peer may get at once.
-    pub(super) blobs: Semaphore,
     calls: OnceLock<Channel>,
     calls_ready: watch::Sender<bool>,
     ends: Ends,
@@ -105,7 +103,6 @@ impl Link {
             side,
             control,
             room: Arc::new(Semaphore::new(ROOM_KIB)),
-            blobs: Semaphore::new(BLOBS_MAX),
             calls: OnceLock::new(),
             calls_ready: watch::Sender::new(false),
             ends,
@@ -144,7 +141,8 @@ impl Link {
         CallInFlight(Arc::clone(self))
     }
 
-    /// The connection for calls, as soon as it is made.
+    /// The connection for calls, as soon as it is made. A link that does not get one is half of one, and
+    /// is ended so that it is made anew.
     pub(super) async fn calls(&self) -> Option<&Channel> {
         let mut ready = self.calls_ready.subscribe();
         tokio::select! {
@@ -153,6 +151,10 @@ impl Link {
             ready = ready.wait_for(|ready| *ready) => {
                 ready.ok()?;
                 self.calls.get()
+            }
+            () = tokio::time::sleep(CALLS) => {
+                self.close(Closing::Silent);
+                None
             }
         }
     }

@@ -4,7 +4,7 @@ use meshhost_core::{
     mesh::{
         blob::{GROUP_BYTES, chaining_value},
         key::NodeKey,
-        wire::{BlobFound, BlobGroup, CallFrame},
+        wire::{BlobFound, BlobGroup, CallFrame, Declined},
     },
     ports::{BlobStore, PortError},
 };
@@ -22,11 +22,18 @@ enum Lends {
     AnotherGroup,
     /// The list is not the blob's.
     AnotherList,
+    /// Well, and it is [`large`].
+    Large,
 }
 
 /// Three groups and a bit.
 fn bytes() -> Vec<u8> {
     (0_u32..200_000).flat_map(u32::to_le_bytes).collect()
+}
+
+/// More than is fetched and sent ahead of a guest that does not read.
+fn large() -> Vec<u8> {
+    (0_u32..4_500_000).flat_map(u32::to_le_bytes).collect()
 }
 
 /// A member of the node's community that lends [`bytes`].
@@ -61,7 +68,13 @@ async fn member(node: &Fixture, lends: Lends) -> NodeKey {
 async fn lend(stream: Stream, lends: Lends) {
     let Stream { mut sending, mut receiving } = stream;
     let Ok(Some(CallFrame::BlobWanted(wanted))) = receiving.read().await else { return };
-    let all = bytes();
+    let all = if lends == Lends::Large { large() } else { bytes() };
+    if wanted.digest != Digest::of(&all) {
+        let refusal = Refusal::new(Code::NotFound, "there is no such blob").into();
+        sending.write(&CallFrame::Declined(Declined { refusal })).await.unwrap();
+        sending.finish();
+        return;
+    }
     let groups: Vec<_> = all.chunks(GROUP_BYTES).collect();
     let list = groups.iter().enumerate();
     let mut values: Vec<_> =
@@ -129,6 +142,19 @@ async fn who_sends_what_is_not_the_blob_is_cut_off_and_nothing_of_it_is_shown() 
         let kept = node.store.blobs.for_call().length(&Digest::of(&bytes())).await;
         assert_eq!(kept, Err(PortError::NotFound));
     }
+}
+
+/// A stream that waits for its guest would be one that no other blob and no call gets. This lender looks
+/// at one stream after the other.
+#[tokio::test]
+async fn a_guest_that_does_not_read_on_keeps_no_stream_and_gets_the_rest_when_it_does() {
+    let node = Fixture::new().await;
+    let (_, blobs) = blobs(&node, Lends::Large, u64::MAX).await;
+    let (all, digest) = (large(), Digest::of(&large()));
+    assert!(blobs.read(&digest, 0, 1_000).await.unwrap() == all[..1_000]);
+    assert_eq!(blobs.length(&Digest::of(b"another")).await, Err(PortError::NotFound));
+    let end = all.len() - 1_000;
+    assert!(blobs.read(&digest, end as u64, 1_000).await.unwrap() == all[end..]);
 }
 
 #[tokio::test]
