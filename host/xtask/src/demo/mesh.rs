@@ -170,7 +170,7 @@ pub(super) fn run(yes: bool) -> anyhow::Result<()> {
 
     chapter("A plugin of the laptop imports one of gpubox, and does not know where it is.");
     let docs = format!("{root}/docs");
-    let consent = ["--grant", &format!("fs:ro={docs}"), "--grant", "call=embedding.*"];
+    let consent = ["--yes", "--grant", &format!("fs:ro={docs}"), "--grant", "call=embedding.*"];
     laptop.demo.ok(&[&["plugin", "install", "rag"], &consent[..]].concat())?;
     laptop.demo.ok(&["call", "rag.ingest", "corpus=docs", &format!("path={docs}/mesh.md")])?;
     let question = "question=how is a member put out?";
