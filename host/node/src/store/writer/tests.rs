@@ -360,7 +360,6 @@ async fn a_call_whose_end_cannot_be_sealed_is_not_waited_for() {
 #[tokio::test]
 async fn what_the_database_has_not_is_taken_from_the_journal() {
     let home = Home::new().await;
-    let mut journal = home.folder.path().join("journal");
     for call in 0..40 {
         let context = context(&format!("i{call}"), &format!("c{}", call % 3), "local:me");
         home.writer.start(start_of(&context, 0), any()).await.unwrap();
@@ -368,16 +367,21 @@ async fn what_the_database_has_not_is_taken_from_the_journal() {
     }
     let end = home.writer.end().await.unwrap();
     // The same journal beside a database that has nothing of it, and beside its own.
-    let empty = Home::new().await;
-    for database in [empty.database.clone(), home.database.clone()] {
-        let copy = journal.with_extension("copy");
+    let copies = ["beside-nothing", "beside-its-own"].map(|name| {
+        let copy = home.folder.path().join(name);
         std::fs::create_dir_all(&copy).unwrap();
-        for segment in std::fs::read_dir(&journal).unwrap().map(Result::unwrap) {
+        let journal = std::fs::read_dir(home.folder.path().join("journal")).unwrap();
+        for segment in journal.map(Result::unwrap) {
             std::fs::copy(segment.path(), copy.join(segment.file_name())).unwrap();
         }
-        let again = EvidenceWriter::open(database, &copy, Durability::Process).await.unwrap();
-        assert_eq!(again.end().await.unwrap(), end);
-        journal = journal.with_extension("");
+        copy
+    });
+    // Two writers of one database do not exist: the first one has nothing left to write.
+    home.writer.settle().await.unwrap();
+    let empty = Home::new().await;
+    for (database, journal) in [empty.database.clone(), home.database.clone()].iter().zip(copies) {
+        let opened = EvidenceWriter::open(database.clone(), &journal, Durability::Process).await;
+        assert_eq!(opened.unwrap().end().await.unwrap(), end);
     }
     assert_eq!(empty.number("SELECT count(*) FROM running").await, 0);
     assert_eq!(empty.number("SELECT sum(starts) FROM correlation_heads").await, 40);
