@@ -79,6 +79,7 @@ pub(crate) fn request(capability: &str, input: Value) -> anyhow::Result<CallRequ
         plugin: None,
         input,
         timeout_ms: None,
+        fuel: None,
         invocation_id: None,
         correlation_id: None,
         working_folder: None,

@@ -26,6 +26,7 @@ mod kill;
 mod limits;
 mod linked;
 mod mesh;
+mod mesh_calls;
 mod model_calls;
 mod models;
 #[expect(

@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::id::{CapabilityId, Digest};
+use crate::{
+    function_type::FunctionType,
+    id::{CapabilityId, Digest},
+};
 
 /// The interfaces of the shipped contracts, as package and interface: their functions have two
 /// ids, `git.repository.log` and the short `git.log`, fixed here and nowhere else. An interface
@@ -73,6 +76,10 @@ pub struct Capability {
     /// too large to be compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub type_hash: Option<Digest>,
+    /// The type itself, for calls whose values travel in binary form. None where it is too large, and
+    /// for a command, whose input is none of its function.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub function_type: Option<FunctionType>,
 }
 
 /// How a component exports a function.

@@ -149,7 +149,7 @@ limits! {
 /// What a call really used; part of its evidence and of its result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Usage {
-    /// Fuel consumed.
+    /// Fuel consumed, that of calls below included.
     pub fuel: u64,
     /// Wall-clock microseconds from permit to end.
     pub wall_us: u64,

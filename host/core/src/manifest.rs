@@ -53,8 +53,8 @@
 //!   last belongs in the key-value store.
 //!
 //! `placement = "local"` keeps a capability from other nodes, whatever is shared, and `trust_level` from
-//! members that are trusted less ([`crate::mesh::share::reaches`]). `placement = "remote"` is recorded and
-//! shown.
+//! members that are trusted less ([`crate::mesh::share::reaches`]). `placement = "remote"` keeps it
+//! from the callers of its own node: their calls go to other nodes that offer it.
 
 use std::collections::BTreeMap;
 
@@ -221,7 +221,7 @@ pub enum Placement {
     /// Anywhere.
     #[default]
     Any,
-    /// On another node only.
+    /// On another node than the caller's only.
     Remote,
 }
 

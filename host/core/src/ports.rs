@@ -92,6 +92,15 @@ pub trait KeyValueStore: Send + Sync + Debug {
     ) -> Result<i64, PortError>;
 }
 
+/// What is left of a call for one that it makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Remaining {
+    /// Milliseconds.
+    pub ms: u64,
+    /// Fuel, when the caller bounds it.
+    pub fuel: Option<u64>,
+}
+
 /// The door, as a component sees it: calls another capability on behalf of `parent`.
 #[async_trait]
 pub trait Invoker: Send + Sync + Debug {
@@ -102,7 +111,7 @@ pub trait Invoker: Send + Sync + Debug {
         plugin: PluginName,
         callee: Callee,
         input: Value,
-        remaining_ms: u64,
+        remaining: Remaining,
     ) -> CallResult;
 }
 

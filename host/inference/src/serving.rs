@@ -91,6 +91,12 @@ impl Serving {
         self.shared.lock().loaded()
     }
 
+    /// What runs the models' nodes.
+    #[must_use]
+    pub fn provider(&self) -> Provider {
+        self.shared.settings.provider
+    }
+
     /// The worker.
     #[must_use]
     pub fn worker(&self) -> WorkerState {

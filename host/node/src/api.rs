@@ -288,6 +288,9 @@ pub struct CallRequest {
     /// Milliseconds.
     #[serde(default)]
     pub timeout_ms: Option<u64>,
+    /// Fuel that it and the calls below it may use together.
+    #[serde(default)]
+    pub fuel: Option<u64>,
     /// The caller's own id: the idempotency key.
     #[serde(default)]
     pub invocation_id: Option<InvocationId>,

@@ -43,8 +43,8 @@ use meshhost_runtime::{
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
-use elsewhere::has_run;
 pub use elsewhere::{Elsewhere, Placement};
+use elsewhere::{has_run, nowhere_else, only_elsewhere};
 pub(crate) use result::unwritten;
 
 use crate::{
@@ -149,11 +149,13 @@ impl Door {
         let invocation = Arc::new(invocation);
         let served = snapshot.resolve(&invocation);
         let here = (&*invocation, served.as_ref().ok());
+        let only_there = only_elsewhere(&placement, here.1);
         if let Some(elsewhere) = self.elsewhere(&placement, here).await {
             let called = self.call_elsewhere(&*elsewhere, &invocation, new, &placement);
             let result = Box::pin(called).await;
             // A call that would only rather have run elsewhere, and has not run, runs here.
-            if served.is_err() || matches!(placement, Placement::On(_)) || has_run(&result) {
+            let pinned = only_there || matches!(placement, Placement::On(_));
+            if served.is_err() || pinned || has_run(&result) {
                 return self.written(&invocation, new, result).await;
             }
         }
@@ -165,6 +167,10 @@ impl Door {
             Ok(served) => served,
             Err(refusal) => return self.refuse(&opened, None, Gate::Resolution, refusal).await,
         };
+        if only_there {
+            let refusal = nowhere_else(&invocation.capability);
+            return self.refuse(&opened, Some(&served), Gate::Resolution, refusal).await;
+        }
         match self.decide(&opened, &served).await {
             Ok(permit) => self.run(opened, served, *permit, given, started).await,
             Err(answer) => *answer,

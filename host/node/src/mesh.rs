@@ -25,7 +25,9 @@ mod running;
 mod serving;
 mod tls;
 mod transport;
+mod types;
 mod view;
+mod warm;
 
 use std::{
     net::SocketAddr,
@@ -49,6 +51,7 @@ use serde_json::{Value, json};
 
 #[cfg(feature = "bench")]
 pub use transport::bare::Bare;
+pub use warm::WarmModels;
 
 use self::{
     addresses::Addresses,
@@ -79,6 +82,8 @@ pub struct Parts {
     pub access: Access,
     /// Where calls run.
     pub policy: MeshConfig,
+    /// What this node says of its models.
+    pub models: WarmModels,
 }
 
 /// This node's part in a mesh.
@@ -92,6 +97,7 @@ pub struct Mesh {
     audit: Audit,
     access: Access,
     policy: MeshConfig,
+    models: WarmModels,
     clock: Arc<dyn Clock>,
     /// One change at a time: begin, enter, leave, start.
     changing: tokio::sync::Mutex<()>,
@@ -135,6 +141,7 @@ impl Mesh {
             audit: store.audit.clone(),
             access: parts.access,
             policy: parts.policy,
+            models: parts.models,
             clock,
             changing: tokio::sync::Mutex::new(()),
             state,
@@ -211,8 +218,8 @@ impl Mesh {
         let (door, clock) = (self.door.clone(), Arc::clone(&self.clock));
         let (policy, serves) = (self.policy.clone(), self.serves());
         let (tables, blobs) = (self.means.tables.clone(), self.blobs.clone());
-        let audit = self.audit.clone();
-        Ok(Settings { address, tls, tables, blobs, audit, policy, serves, door, clock })
+        let (audit, models) = (self.audit.clone(), self.models.clone());
+        Ok(Settings { address, tls, tables, blobs, audit, policy, models, serves, door, clock })
     }
 
     /// Whether others can connect to this node.

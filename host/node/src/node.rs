@@ -25,7 +25,7 @@ use crate::{
     index::Index,
     install::{Installer, review},
     lifecycle::Lifecycle,
-    mesh::Mesh,
+    mesh::{Mesh, WarmModels},
     models::ModelStore,
     registry::Registry,
     runtimes::RuntimeStore,
@@ -141,7 +141,9 @@ impl Node {
         }
         let installer =
             parts::installer(&store, &config, lifecycle.clone(), readiness, index, &door)?;
-        let mesh = parts::mesh(&store, &config, &lifecycle, &door, options.access).await?;
+        let warm =
+            WarmModels { catalogue: Arc::clone(models.catalogue()), serving: Arc::clone(&serving) };
+        let mesh = parts::mesh(&store, &config, &lifecycle, &door, warm, options.access).await?;
         // Calls see plugins only when everything that they need is there.
         installer.restore().await?;
         let configured_by = options.config.named().cloned();

@@ -8,6 +8,7 @@
 //! Deliberately absent: policy. A host function sees the plugin's [`LiveGrants`] and nothing of
 //! where they came from.
 
+mod fuel;
 mod log;
 mod record;
 
@@ -133,6 +134,11 @@ impl HostState {
     /// How many host calls were made.
     pub(crate) const fn host_calls(&self) -> u64 {
         self.host_calls
+    }
+
+    /// Fuel that the caller allows, for calls below as well.
+    pub(crate) fn fuel_allowed(&self) -> Option<u64> {
+        self.call.invocation.fuel
     }
 
     /// Counts one host call. Every import enters through the view that it gets of the state, and

@@ -40,6 +40,7 @@ fn provider() -> Provider {
             output_schema: json!({}),
             error_schema: None,
             type_hash: None,
+            function_type: None,
             export: ExportPath { interface: None, function: "log".to_owned() },
         }),
         modes: vec![Mode::Sync],

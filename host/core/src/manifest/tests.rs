@@ -70,6 +70,7 @@ fn capability(id: &str, long_id: &str, parameters: &[&str]) -> Capability {
         output_schema: json!({}),
         error_schema: None,
         type_hash: None,
+        function_type: None,
         export: ExportPath { interface: None, function: String::new() },
     }
 }

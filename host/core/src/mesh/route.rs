@@ -20,7 +20,7 @@ use super::{
 use crate::{
     config::{MeshConfig, RoutingStrategy},
     gates::Wanted,
-    id::PluginName,
+    id::{Digest, PluginName},
 };
 
 /// A node that the caller names.
@@ -120,6 +120,9 @@ pub struct Candidate {
     pub plugin: PluginName,
     /// The version that would run there.
     pub version: semver::Version,
+    /// The type that it has there.
+    #[serde(skip)]
+    pub type_hash: Option<Digest>,
     /// Why it stands where it stands.
     pub why: Why,
     /// How busy it is, in thousandths, where known.

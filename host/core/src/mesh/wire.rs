@@ -14,7 +14,7 @@ pub use call::{Body, Caller, Invoke, TraceContext};
 pub use control::{Hello, Leaving, Number, Records, Refused, Statements, Welcome};
 pub use fetch::{
     BlobFound, BlobGroup, BlobWanted, Declined, Describe, Described, RECORD_BYTES_MAX, RecordFound,
-    RecordWanted,
+    RecordWanted, TypeFound, TypeWanted,
 };
 
 use bounded::Check;
@@ -195,6 +195,10 @@ frames! {
         RecordWanted(RecordWanted) = 52, at most KIB;
         /// That, as a signed bundle: the last frame of its stream.
         RecordFound(RecordFound) = 53, at most RECORD_BYTES_MAX;
+        /// Asks for the type of a capability: the first frame of its stream.
+        TypeWanted(TypeWanted) = 54, at most KIB;
+        /// That, as text: the last frame of its stream.
+        TypeFound(TypeFound) = 55, at most 256 * KIB + 3;
         /// The answer to what else was asked when there is none: the last frame of its stream.
         Declined(Declined) = 50, at most 128 * KIB;
     }

@@ -2,10 +2,14 @@
 
 use std::net::SocketAddr;
 
-use meshhost_core::mesh::{
-    key::NodeKey,
-    membership::Level,
-    share::{Share, SharedWith},
+use meshhost_core::{
+    id::ModelName,
+    mesh::{
+        key::NodeKey,
+        membership::Level,
+        record::NodeState,
+        share::{Share, SharedWith},
+    },
 };
 use serde::{Deserialize, Serialize};
 
@@ -88,6 +92,11 @@ pub enum MeshRequest {
     Revoke {
         /// Its name, or the beginning of its key.
         node: String,
+    },
+    /// Takes no more calls of others, or takes them again.
+    Drain {
+        /// Whether it takes none.
+        draining: bool,
     },
     /// Says where a member may be found.
     PeerAdd {
@@ -221,6 +230,12 @@ pub struct MemberView {
     pub program: Option<String>,
     /// The version of its WebAssembly engine, as it says.
     pub engine: Option<String>,
+    /// Whether it takes calls, as it says: `serving`, `draining`, `left`.
+    pub state: Option<NodeState>,
+    /// The models that it has loaded, as it says.
+    pub models: Vec<ModelName>,
+    /// How much of its GPU is in use, in thousandths, as it says; `None` without one.
+    pub gpu: Option<u32>,
     /// Load of one of its processor cores, in thousandths, as it says.
     pub cpu: Option<u32>,
     /// Calls that it could start now, and runs at most at once, as it says.

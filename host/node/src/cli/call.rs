@@ -85,6 +85,9 @@ pub(crate) struct CallOptions {
     /// How long to wait: 500ms, 5s, 2m. The plugin's own limit may be shorter.
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     pub(crate) timeout: Option<Duration>,
+    /// Fuel that the call and those below it may use together.
+    #[arg(long, value_name = "UNITS")]
+    pub(crate) fuel: Option<u64>,
     /// The call's own id. The same id and input again gives the recorded result.
     #[arg(long, value_name = "ID")]
     pub(crate) id: Option<InvocationId>,
@@ -156,6 +159,7 @@ pub(crate) fn request(id: &CapabilityId, options: &CallOptions, session: &Sessio
         plugin: None,
         input: json!({}),
         timeout_ms,
+        fuel: options.fuel,
         invocation_id: options.id.clone(),
         correlation_id: options.correlation.clone(),
         working_folder: Some(session.place.folder.clone()),

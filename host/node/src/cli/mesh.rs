@@ -90,6 +90,16 @@ Examples:
         /// What it becomes.
         level: LevelWord,
     },
+    /// Take no more calls of others; those that run end. Until it ends or the node restarts.
+    #[command(after_help = "\
+Examples:
+  meshhost mesh drain
+  meshhost mesh drain --end")]
+    Drain {
+        /// Take calls of others again.
+        #[arg(long)]
+        end: bool,
+    },
     /// Put a member out of the community, at once.
     #[command(after_help = "Example:\n  meshhost mesh revoke gpubox")]
     Revoke(Node),
@@ -239,6 +249,7 @@ fn request(command: MeshCommand, session: &Session) -> Result<MeshRequest, Refus
             MeshRequest::Unshare { capability, with }
         }
         MeshCommand::Trust { node, level } => MeshRequest::Trust { node, level: level.into() },
+        MeshCommand::Drain { end } => MeshRequest::Drain { draining: !end },
         MeshCommand::Revoke(Node { node }) => MeshRequest::Revoke { node },
     })
 }

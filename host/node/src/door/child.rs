@@ -10,7 +10,7 @@ use meshhost_core::{
     invocation::{EntranceKind, Invocation, Mode, Subject},
     link::Callee,
     outcome::{CallResult, Refusal},
-    ports::Invoker,
+    ports::{Invoker, Remaining},
 };
 use serde_json::Value;
 
@@ -37,13 +37,13 @@ impl Invoker for ChildEntrance {
         plugin: PluginName,
         callee: Callee,
         input: Value,
-        remaining_ms: u64,
+        remaining: Remaining,
     ) -> CallResult {
         let Some(door) = self.0.upgrade() else {
             let refusal = Refusal::new(Code::Busy, "the node is closing");
             return Answer::unwritten(&parent, refusal, 0);
         };
-        door.call_child(&parent, plugin, callee, input, remaining_ms).await
+        door.call_child(&parent, plugin, callee, input, remaining).await
     }
 }
 
@@ -55,7 +55,7 @@ impl Door {
         plugin: PluginName,
         callee: Callee,
         input: Value,
-        remaining_ms: u64,
+        remaining: Remaining,
     ) -> CallResult {
         let rules = self.registry.snapshot().call_rules(&plugin);
         let mut scope = parent.scope.clone();
@@ -76,8 +76,8 @@ impl Door {
             scope,
             mode: Mode::Sync,
             input,
-            timeout_ms: Some(remaining_ms),
-            fuel: parent.fuel,
+            timeout_ms: Some(remaining.ms),
+            fuel: remaining.fuel,
             output_bytes: parent.output_bytes,
             depth: parent.depth.saturating_add(1),
             chain,

@@ -9,10 +9,13 @@ use std::{
 
 use async_trait::async_trait;
 use meshhost_core::{
+    code::Code,
     gates::{self, Gate},
+    id::CapabilityId,
     invocation::Invocation,
     link::Callee,
-    outcome::{CallResult, Outcome},
+    manifest,
+    outcome::{CallResult, Outcome, Refusal},
 };
 
 use super::Door;
@@ -77,6 +80,7 @@ impl Door {
             Placement::Anywhere | Placement::Rather(_) => {
                 elsewhere.exists()
                     && match here {
+                        Some(here) if here.rules.placement == manifest::Placement::Remote => true,
                         Some(here) => {
                             elsewhere.is_better(invocation, here, placement.preferred()).await
                         }
@@ -104,6 +108,21 @@ impl Door {
         }
         elsewhere.call(invocation, placement).await
     }
+}
+
+/// Whether a call may not run here, since the manifest keeps the capability from this node's callers.
+pub(super) fn only_elsewhere(placement: &Placement, here: Option<&Arc<Served>>) -> bool {
+    *placement != Placement::Here
+        && here.is_some_and(|here| here.rules.placement == manifest::Placement::Remote)
+}
+
+/// Why a call that may not run here does not run at all.
+pub(super) fn nowhere_else(capability: &CapabilityId) -> Refusal {
+    let message = format!(
+        "{capability} runs for other nodes alone here (`placement = \"remote\"` in its manifest), \
+         and this node belongs to no community with others"
+    );
+    Refusal::new(Code::PeerUnreachable, message)
 }
 
 /// Whether a call ran, or may have.

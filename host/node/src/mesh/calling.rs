@@ -4,13 +4,15 @@ use std::{sync::Arc, time::Duration};
 
 use meshhost_core::{
     code::Code,
-    id::CapabilityId,
+    function_type::FunctionType,
+    id::{CapabilityId, Digest},
     invocation::{Invocation, Subject},
     json::{self, Bounds},
     mesh::{
         key::NodeKey,
         receipt::{self, Receipt},
         signed::Signed,
+        value,
         wire::{Answer, Body, Bytes, CallFrame, Caller, Describe, Described, Invoke},
     },
     outcome::{CallResult, Outcome, Refusal},
@@ -22,6 +24,7 @@ use super::{
     link::Link,
     running::Running,
     transport::{Receiving, Stream, StreamError},
+    types,
 };
 
 /// How long a call may take whose caller says nothing: the plugin's own limit there is what counts, and
@@ -40,6 +43,8 @@ pub(super) struct Called {
     pub(super) result: CallResult,
     /// What the node that answered signed about it, when that holds.
     pub(super) receipt: Option<Signed<Receipt>>,
+    /// How the input travelled: `binary` or `json`.
+    pub(super) values: &'static str,
 }
 
 /// Why there is no answer.
@@ -53,24 +58,35 @@ pub(super) enum Lost {
     TimedOut,
 }
 
-/// Calls a capability of a peer.
+/// The type of the called capability, when input and output travel in binary form.
+#[derive(Debug, Clone)]
+struct Typed {
+    hash: Digest,
+    function: Arc<FunctionType>,
+    input: Vec<u8>,
+}
+
+/// Calls a capability of a peer, which has it with the type of this hash.
 ///
 /// # Errors
 /// [`Lost`] when no answer came.
 pub(super) async fn call(
     running: &Arc<Running>,
     link: &Arc<Link>,
-    invocation: &Invocation,
+    (invocation, type_hash): (&Invocation, Option<Digest>),
     node: &str,
 ) -> Result<Called, Lost> {
     let key = (link.peer, invocation.invocation_id.clone());
     let _lent = running.lending.lend(key, &running.blobs, &invocation.input).await;
     let _counted = link.call();
     let deadline = Duration::from_millis(invocation.timeout_ms.unwrap_or(DEADLINE_MS));
-    let frame = CallFrame::Invoke(Box::new(invoke(running, invocation).ok_or(Lost::NotSent)?));
-    let own = running.community.own();
+    let typed = typed(running, link, invocation, type_hash);
     let asked = async {
-        let mut called = ask(link, &frame, (invocation, node), &own).await?;
+        let mut called = ask(running, link, (invocation, typed.as_ref()), node).await?;
+        if typed.is_some() && invocation.type_hash.is_none() && has_another_type(&called) {
+            // It was replaced meanwhile. What the caller said of it may do all the same.
+            called = ask(running, link, (invocation, None), node).await?;
+        }
         complete(running, link, &mut called.result).await;
         Ok(called)
     };
@@ -81,6 +97,23 @@ pub(super) async fn call(
         }
         () = link.ended() => Err(Lost::Sent),
     }
+}
+
+/// The input in binary form, when this node knows the type and the input has such a form.
+fn typed(
+    running: &Arc<Running>,
+    link: &Arc<Link>,
+    invocation: &Invocation,
+    type_hash: Option<Digest>,
+) -> Option<Typed> {
+    let hash = type_hash?;
+    let function = types::of_peer(running, link, hash)?;
+    let input = value::encode_input(&function, &invocation.input).ok()?;
+    Some(Typed { hash, function, input })
+}
+
+fn has_another_type(called: &Called) -> bool {
+    matches!(&called.result.outcome, Outcome::Denied(refusal) if refusal.code == Code::CapabilityType)
 }
 
 /// Fetches the blobs that an answer names. Without them the call has run, and its answer is not all
@@ -98,14 +131,16 @@ async fn complete(running: &Arc<Running>, link: &Link, result: &mut CallResult) 
 }
 
 async fn ask(
+    running: &Running,
     link: &Link,
-    frame: &CallFrame,
-    (invocation, node): (&Invocation, &str),
-    own: &NodeKey,
+    (invocation, typed): (&Invocation, Option<&Typed>),
+    node: &str,
 ) -> Result<Called, Lost> {
+    let own = running.community.own();
+    let invoke = invoke(own, invocation, typed).ok_or(Lost::NotSent)?;
     let calls = link.calls().await.ok_or(Lost::NotSent)?;
     let Stream { mut sending, mut receiving } = calls.open().await.map_err(|_| Lost::NotSent)?;
-    match sending.write(frame).await {
+    match sending.write(&CallFrame::Invoke(Box::new(invoke))).await {
         Ok(()) => {}
         Err(StreamError::Wire(_)) => return Err(Lost::NotSent),
         Err(StreamError::Io(_)) => return Err(Lost::Sent),
@@ -117,8 +152,11 @@ async fn ask(
             // That it has begun says nothing more than that it was sent: it may have, without word.
             CallFrame::Accepted(_) if !begun => begun = true,
             CallFrame::Answer(answer) => {
-                let receipt = receipt::held(&answer, (&link.peer, own), &invocation.invocation_id);
-                return Ok(Called { result: result(*answer, invocation, node), receipt });
+                let receipt = receipt::held(&answer, (&link.peer, &own), &invocation.invocation_id);
+                let function = typed.map(|typed| &*typed.function);
+                let result = result(*answer, (invocation, function), node);
+                let values = if typed.is_some() { "binary" } else { "json" };
+                return Ok(Called { result, receipt, values });
             }
             _ => return Err(Lost::Sent),
         }
@@ -136,18 +174,22 @@ async fn next(receiving: &mut Receiving) -> Result<CallFrame, Lost> {
     }
 }
 
-fn invoke(running: &Running, invocation: &Invocation) -> Option<Invoke> {
+fn invoke(own: NodeKey, invocation: &Invocation, typed: Option<&Typed>) -> Option<Invoke> {
     let mut hops = invocation.hops.clone();
-    hops.push(running.community.own());
+    hops.push(own);
+    let body = match typed {
+        Some(typed) => Body::Binary(Bytes::from(typed.input.clone())),
+        None => Body::Json(Bytes::from(serde_json::to_vec(&invocation.input).ok()?)),
+    };
     Some(Invoke {
         invocation_id: invocation.invocation_id.clone(),
         correlation_id: invocation.correlation_id.clone(),
         causation_id: invocation.causation_id.clone(),
         capability: invocation.capability.clone(),
         version: invocation.version.as_ref().map(ToString::to_string),
-        type_hash: invocation.type_hash,
+        type_hash: invocation.type_hash.or_else(|| typed.map(|typed| typed.hash)),
         plugin: invocation.plugin.clone(),
-        body: Body::Json(Bytes::from(serde_json::to_vec(&invocation.input).ok()?)),
+        body,
         deadline_ms: invocation.timeout_ms.unwrap_or(DEADLINE_MS),
         // What the caller does not bound, the plugin's own limits there do.
         fuel: invocation.fuel.unwrap_or(u64::MAX),
@@ -168,12 +210,22 @@ fn caller(subject: &Subject) -> Caller {
 }
 
 /// An answer as a caller here gets it.
-fn result(answer: Answer, invocation: &Invocation, node: &str) -> CallResult {
-    let value = |body: Body| match body {
-        Body::Json(bytes) => {
+fn result(
+    answer: Answer,
+    (invocation, function): (&Invocation, Option<&FunctionType>),
+    node: &str,
+) -> CallResult {
+    let value = |body: Body| match (body, function) {
+        (Body::Json(bytes), _) => {
             json::parse(&bytes, Bounds::CALL).map_err(|error| misunderstood(&error.to_string()))
         }
-        Body::Binary(_) => Err(misunderstood("the output is in a form that was not asked for")),
+        (Body::Binary(bytes), Some(function)) => {
+            value::decode_output(function, &bytes, Bounds::CALL)
+                .map_err(|error| misunderstood(&error.to_string()))
+        }
+        (Body::Binary(_), None) => {
+            Err(misunderstood("the output is in a form that was not asked for"))
+        }
     };
     CallResult {
         invocation_id: invocation.invocation_id.clone(),

@@ -5,13 +5,14 @@ use std::{
     collections::BTreeMap,
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
 use meshhost_core::{
     config::MeshConfig,
     gates::Wanted,
+    grant::EffectiveGrants,
     id::CapabilityId,
     invocation::Invocation,
     mesh::{
@@ -29,7 +30,7 @@ use meshhost_core::{
 };
 use tokio::sync::watch;
 
-use super::running::Running;
+use super::{running::Running, warm::WarmModels};
 use crate::{
     door::Door,
     registry::{Served, Snapshot},
@@ -291,7 +292,12 @@ impl Known {
 }
 
 fn own_record(running: &Running, policy: &MeshConfig, version: u64, now_us: i64) -> NodeRecord {
-    let leaving = running.leaving.load(Ordering::Relaxed);
+    let said = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
+    let state = match (said(&running.leaving), said(&running.draining)) {
+        (true, _) => NodeState::Left,
+        (false, true) => NodeState::Draining,
+        (false, false) => NodeState::Serving,
+    };
     let door = running.door.upgrade();
     NodeRecord {
         community: running.community.membership(Membership::community),
@@ -304,9 +310,9 @@ fn own_record(running: &Running, policy: &MeshConfig, version: u64, now_us: i64)
         issued_us: now_us,
         engine: meshhost_runtime::ENGINE_VERSION,
         program: program_version(),
-        state: if leaving { NodeState::Left } else { NodeState::Serving },
-        load: door.map_or_else(Load::default, |door| load(&door)),
-        models: Vec::new(),
+        state,
+        load: door.map_or_else(Load::default, |door| load(&door, &running.models)),
+        models: running.models.names(),
     }
 }
 
@@ -314,9 +320,9 @@ fn program_version() -> semver::Version {
     env!("CARGO_PKG_VERSION").parse().unwrap_or(semver::Version::new(0, 0, 0))
 }
 
-fn load(door: &Door) -> Load {
+fn load(door: &Door, models: &WarmModels) -> Load {
     let (slots_free, slots) = door.runtime.get().map_or((0, 0), |runtime| runtime.slots());
-    Load { slots_free, slots, cpu: sys::load_per_core(), gpu: None }
+    Load { slots_free, slots, cpu: sys::load_per_core(), gpu: models.gpu() }
 }
 
 /// What this node offers to a peer now.
@@ -371,10 +377,23 @@ fn offered(served: &Served) -> Offered {
         version: capability.version.clone(),
         type_hash: capability.type_hash,
         plugin: served.provider.plugin.clone(),
-        class: ResourceClass::Cpu,
+        class: class(&plugin.effective.grants),
         state,
         read_only: served.rules.read_only,
         idempotent: served.rules.idempotent,
+    }
+}
+
+/// What a plugin's calls need most of, by what was granted to it.
+fn class(grants: &EffectiveGrants) -> ResourceClass {
+    if !grants.models.is_empty() {
+        ResourceClass::Inference
+    } else if !grants.folders.is_empty() || grants.index_bytes.is_some() {
+        ResourceClass::Storage
+    } else if !grants.network.is_empty() {
+        ResourceClass::Io
+    } else {
+        ResourceClass::Cpu
     }
 }
 

@@ -55,12 +55,12 @@ pub(super) async fn call(
         };
         wait_until(running, at_us).await;
         let Some(node) = attempt.node(target).copied() else { break End::Unreachable };
-        let mut event = once(running, invocation, (&node, deadline_us), &mut last).await;
+        let mut event = once(running, invocation, &route, (&node, deadline_us), &mut last).await;
         // A node that may have run it is asked as soon as it is back.
         let back_us = deadline_us.min(running.steady_us().saturating_add(BACK_US));
         while patient && event == Event::Unreachable && running.steady_us() < back_us {
             wait_until(running, running.steady_us().saturating_add(AGAIN_US)).await;
-            event = once(running, invocation, (&node, deadline_us), &mut last).await;
+            event = once(running, invocation, &route, (&node, deadline_us), &mut last).await;
         }
         if (patient || running.steady_us() >= deadline_us) && event == Event::Unreachable {
             event = Event::Deadline { sent: false };
@@ -68,12 +68,25 @@ pub(super) async fn call(
         next = attempt.after(event, chance(), running.steady_us());
     };
     let answered = last.filter(|_| matches!(end, End::Answered | End::Refused));
-    let (ran_on, receipt, result) = match answered {
-        Some(Last { node, called }) => (Some(node), called.receipt, called.result),
-        None => (None, None, unanswered(running, invocation, &route, end)),
-    };
-    note(running, &route, (ran_on, receipt), &result).await;
-    result
+    match answered {
+        Some(Last { node, called }) => {
+            let ran = Ran { node, receipt: called.receipt, values: called.values };
+            note(running, &route, Some(ran), &called.result).await;
+            called.result
+        }
+        None => {
+            let result = unanswered(running, invocation, &route, end);
+            note(running, &route, None, &result).await;
+            result
+        }
+    }
+}
+
+/// Where a call was answered, and how.
+struct Ran {
+    node: NodeKey,
+    receipt: Option<Signed<Receipt>>,
+    values: &'static str,
 }
 
 /// The last answer, and whose it is.
@@ -84,12 +97,12 @@ struct Last {
 
 /// Keeps where the call ran and why there. A call whose route could not be kept has run all the same:
 /// the evidence is where it ran.
-async fn note(
-    running: &Running,
-    route: &Route,
-    (ran_on, receipt): (Option<NodeKey>, Option<Signed<Receipt>>),
-    result: &CallResult,
-) {
+async fn note(running: &Running, route: &Route, ran: Option<Ran>, result: &CallResult) {
+    let mut written = serde_json::to_value(route).unwrap_or_default();
+    if let (Some(ran), Some(written)) = (&ran, written.as_object_mut()) {
+        written.insert("values".to_owned(), ran.values.into());
+    }
+    let ran_on = ran.as_ref().map(|ran| ran.node);
     let outcome = serde_json::to_value(result.outcome.kind());
     let row = RouteRow {
         invocation_id: result.invocation_id.clone(),
@@ -99,8 +112,8 @@ async fn note(
         outcome: outcome.ok().and_then(|it| it.as_str().map(str::to_owned)).unwrap_or_default(),
         ran_on,
         words: route.in_words(ran_on.as_ref()),
-        route: serde_json::to_string(route).unwrap_or_default(),
-        receipt,
+        route: written.to_string(),
+        receipt: ran.and_then(|ran| ran.receipt),
     };
     running.tables.save_route(row).await;
 }
@@ -109,6 +122,7 @@ async fn note(
 async fn once(
     running: &Arc<Running>,
     invocation: &Arc<Invocation>,
+    route: &Route,
     (node, deadline_us): (&NodeKey, i64),
     last: &mut Option<Last>,
 ) -> Event {
@@ -125,7 +139,9 @@ async fn once(
     let name = running.community.member(node).map_or_else(|| node.short(), |member| member.name);
     let timeout_ms = Some((left_us / 1_000).max(1));
     let shorter = Invocation { timeout_ms, ..(**invocation).clone() };
-    let asked = calling::call(running, &link, &shorter, &name).await;
+    let candidate = route.candidates.iter().find(|candidate| candidate.node == *node);
+    let type_hash = candidate.and_then(|candidate| candidate.type_hash);
+    let asked = calling::call(running, &link, (&shorter, type_hash), &name).await;
     let ended_us = running.steady_us();
     let took_us = u64::try_from(ended_us.saturating_sub(now_us)).unwrap_or(0);
     let (event, report) = match asked {

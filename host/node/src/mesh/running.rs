@@ -34,6 +34,8 @@ use super::{
     listen, serving,
     tls::Tls,
     transport::{Arriving, Channel, Closing, Protocol, Transport},
+    types::Types,
+    warm::WarmModels,
 };
 use crate::{
     door::Door,
@@ -68,6 +70,8 @@ pub(super) struct Running {
     pub(super) lending: Arc<Lending>,
     /// What is known of the others.
     pub(super) known: Known,
+    /// Types of what they offer.
+    pub(super) types: Types,
     /// Whether others can connect to this node: a command is gone soon.
     pub(super) serves: bool,
     /// The way of every call.
@@ -80,6 +84,10 @@ pub(super) struct Running {
     pub(super) greetings: Arc<Semaphore>,
     /// Whether this node has said that it goes.
     pub(super) leaving: AtomicBool,
+    /// Whether it takes no more calls of others.
+    pub(super) draining: AtomicBool,
+    /// What it says of its models.
+    pub(super) models: WarmModels,
     /// What goes on.
     pub(super) tasks: TaskTracker,
     /// Says that it ends.
@@ -101,6 +109,8 @@ pub(super) struct Settings {
     pub(super) audit: Audit,
     /// Where calls run.
     pub(super) policy: MeshConfig,
+    /// What it says of its models.
+    pub(super) models: WarmModels,
     /// Whether others can connect to this node.
     pub(super) serves: bool,
     /// The way of every call.
@@ -119,7 +129,8 @@ impl Running {
         addresses: Arc<Addresses>,
         settings: Settings,
     ) -> Result<Arc<Self>, Refusal> {
-        let Settings { address, tls, tables, blobs, audit, policy, serves, door, clock } = settings;
+        let Settings { address, tls, tables, blobs, audit, policy, models, serves, door, clock } =
+            settings;
         let transport = Transport::bind(address, tls)?;
         let links = Links::new(community.own());
         let (tasks, closing) = (TaskTracker::new(), CancellationToken::new());
@@ -134,12 +145,15 @@ impl Running {
             audit,
             lending: Arc::default(),
             known,
+            types: Types::default(),
             serves,
             door,
             clock,
             begun: Instant::now(),
             greetings: Arc::new(Semaphore::new(GREETINGS_MAX)),
             leaving: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
+            models,
             tasks,
             closing,
         });
@@ -309,6 +323,12 @@ impl Running {
     /// Microseconds by a clock that never goes back; it says nothing of the time of day.
     pub(super) fn steady_us(&self) -> i64 {
         i64::try_from(self.begun.elapsed().as_micros()).unwrap_or(i64::MAX)
+    }
+
+    /// Takes no more calls of others, or takes them again; peers are told.
+    pub(super) fn drain(&self, draining: bool) {
+        self.draining.store(draining, Ordering::Relaxed);
+        self.known.publish(self);
     }
 
     /// Ends: peers are told, and the socket is closed.

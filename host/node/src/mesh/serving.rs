@@ -1,17 +1,22 @@
 //! What peers ask of this node on the connection for calls. Each stream is one question, and for each
 //! it is looked up anew who the peer is and what is shared with it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use meshhost_core::{
-    capability::Risk,
+    capability::{Capability, Risk},
     code::Code,
+    function_type::FunctionType,
+    gates::Wanted,
     id::{CapabilityId, InvocationId},
     invocation::{Invocation, Mode},
     json::{self, Bounds},
     mesh::{
         receipt::{self, Receipt},
-        share,
+        share, value,
         wire::{
             Accepted, Answer, Body, Bytes, CallFrame, CallRefusal, Declined, Describe, Described,
             Ended, Invoke,
@@ -27,6 +32,7 @@ use super::{
     link::Link,
     running::Running,
     transport::{Channel, Closing, Sending, Stream},
+    types,
 };
 use crate::{
     blocking,
@@ -83,6 +89,7 @@ async fn answer(running: Arc<Running>, link: Arc<Link>, shared: Vec<String>, str
             return;
         }
         CallFrame::Describe(question) => describe(&running, &link, &shared, &question),
+        CallFrame::TypeWanted(wanted) => types::give(&running, &link, &shared, &wanted),
         CallFrame::RecordWanted(wanted) => fleet::record(&running, &link, &wanted).await,
         CallFrame::BlobWanted(wanted) => {
             lending::give(&running, &link, &wanted, &mut sending).await;
@@ -136,13 +143,22 @@ async fn invoke_here(
     let capability = invoke.capability.clone();
     let invocation_id = invoke.invocation_id.clone();
     let entrance = Entrance::peer(&link.peer, shared, RISK_CEILING);
-    let invocation = match invocation(running, &entrance, invoke).await {
+    let typed = typed(&door, &invoke);
+    let invocation = match invocation(running, &entrance, invoke, typed.clone()).await {
         Ok(invocation) => invocation,
         Err(refusal) => {
             tell(sending, refused(capability, refusal)).await;
             return;
         }
     };
+    // What has run here already has its result here.
+    if running.draining.load(Ordering::Relaxed)
+        && matches!(door.results.find(&invocation).await, Ok(None))
+    {
+        let refusal = Refusal::new(Code::Busy, "this node takes no more calls of others for now");
+        tell(sending, refused(capability, refusal)).await;
+        return;
+    }
     let (started, begun) = oneshot::channel();
     let incoming = Incoming {
         invocation,
@@ -162,7 +178,8 @@ async fn invoke_here(
     if let Outcome::Success(output) = &result.outcome {
         lending::lend_answer(running, link, &invocation_id, output).await;
     }
-    let mut answer = told(result);
+    let function = typed.as_ref().and_then(|typed| typed.function_type.as_ref());
+    let mut answer = told(result, function);
     answer.receipt = receipt(running, link, &invocation_id, &answer);
     tell(sending, answer).await;
 }
@@ -216,10 +233,25 @@ async fn drive(
     }
 }
 
+/// The capability of a call whose values are in binary form: they are read and written by its type.
+fn typed(door: &Door, invoke: &Invoke) -> Option<Arc<Capability>> {
+    let (Body::Binary(_), Some(_)) = (&invoke.body, &invoke.type_hash) else { return None };
+    let version = invoke.version.as_deref().map(str::parse).transpose().ok()?;
+    let wanted = Wanted {
+        capability: &invoke.capability,
+        plugin: invoke.plugin.as_ref(),
+        version: version.as_ref(),
+        type_hash: invoke.type_hash.as_ref(),
+    };
+    let served = door.registry.snapshot().find(wanted).ok()?;
+    Some(Arc::clone(&served.provider.capability))
+}
+
 async fn invocation(
     running: &Running,
     entrance: &Entrance,
     invoke: Invoke,
+    typed: Option<Arc<Capability>>,
 ) -> Result<Invocation, Refusal> {
     let own = running.community.own();
     if invoke.hops.contains(&own) || invoke.depth > DEPTH_MAX {
@@ -240,7 +272,7 @@ async fn invocation(
         entrance: entrance.kind(),
         scope: entrance.scope().clone(),
         mode: Mode::Sync,
-        input: input(invoke.body).await?,
+        input: input(invoke.body, typed).await?,
         timeout_ms: Some(invoke.deadline_ms),
         fuel: Some(invoke.fuel),
         output_bytes: Some(invoke.bytes_left),
@@ -251,14 +283,20 @@ async fn invocation(
     })
 }
 
-async fn input(body: Body) -> Result<serde_json::Value, Refusal> {
-    let Body::Json(bytes) = body else {
-        return Err(invalid("this node takes input as JSON"));
+async fn input(body: Body, typed: Option<Arc<Capability>>) -> Result<serde_json::Value, Refusal> {
+    let small = body.bytes().len() <= AT_ONCE_BYTES;
+    let read = move || match body {
+        Body::Json(bytes) => {
+            json::parse(&bytes, Bounds::CALL).map_err(|error| invalid(&error.to_string()))
+        }
+        Body::Binary(bytes) => match typed.as_ref().and_then(|it| it.function_type.as_ref()) {
+            Some(function) => value::decode_input(function, &bytes, Bounds::CALL)
+                .map_err(|error| invalid(&error.to_string())),
+            // Nothing here has this type: the door says so, and writes it down.
+            None => Ok(serde_json::Value::Null),
+        },
     };
-    let small = bytes.len() <= AT_ONCE_BYTES;
-    let parse =
-        move || json::parse(&bytes, Bounds::CALL).map_err(|error| invalid(&error.to_string()));
-    blocking::unless_small(small, parse).await
+    blocking::unless_small(small, read).await
 }
 
 fn invalid(problem: &str) -> Refusal {
@@ -293,12 +331,20 @@ fn refused(capability: CapabilityId, refusal: Refusal) -> Answer {
     }
 }
 
-/// A result as it travels. What the plugin logged and what it was denied stay here: both speak of
+/// A result as it travels; in binary form, where the input came so and the output has one. What the plugin logged and what it was denied stay here: both speak of
 /// this machine.
-fn told(result: CallResult) -> Answer {
-    let body = |value| match serde_json::to_vec(&value) {
-        Ok(bytes) => Ok(Body::Json(Bytes::from(bytes))),
-        Err(_) => Err(Refusal::new(Code::OutputInvalid, "the output cannot be written as JSON")),
+fn told(result: CallResult, function: Option<&FunctionType>) -> Answer {
+    let body = |output| {
+        let binary = function.and_then(|function| value::encode_output(function, &output).ok());
+        if let Some(bytes) = binary {
+            return Ok(Body::Binary(Bytes::from(bytes)));
+        }
+        match serde_json::to_vec(&output) {
+            Ok(bytes) => Ok(Body::Json(Bytes::from(bytes))),
+            Err(_) => {
+                Err(Refusal::new(Code::OutputInvalid, "the output cannot be written as JSON"))
+            }
+        }
     };
     let mut answer = Answer {
         capability: result.capability_id,

@@ -3,10 +3,12 @@
 use std::net::SocketAddr;
 
 use meshhost_core::{
+    config::NodeConfig,
     evidence::sign::Signer,
     id::Digest,
     mesh::wire::{ControlFrame, Hello, Number, PROTOCOL, Refused, Secret, Statements},
 };
+use meshhost_inference::Serving;
 
 use super::{
     transport::{Channel, DialError, Protocol, Stream, Transport},
@@ -14,12 +16,23 @@ use super::{
 };
 use crate::{
     api::{MeshReply, MeshRequest},
+    models::ModelStore,
     node::{Config, Options},
     store::directory::DataDirectory,
     sys::{SystemClock, SystemEntropy},
 };
 
 mod blobs;
+
+async fn warm_models(store: &Store, lifecycle: &Lifecycle) -> WarmModels {
+    let config = &NodeConfig::DEFAULT.inference;
+    let (folder, rows) = (store.directory.models(), store.models.clone());
+    let models = ModelStore::open(folder, rows, lifecycle.clone(), config).await.unwrap();
+    let catalogue = Arc::clone(models.catalogue());
+    let settings = crate::inference::settings(config, &store.directory.runtimes()).unwrap();
+    let serving = Serving::new(settings, Arc::clone(&catalogue) as _, lifecycle.clock.clone());
+    WarmModels { catalogue, serving: Arc::new(serving) }
+}
 
 /// A node that began a community and listens.
 struct Fixture {
@@ -41,7 +54,9 @@ impl Fixture {
         let host_id = store.keys.host_id().clone();
         let lifecycle = Lifecycle { evidence: store.evidence.clone(), host_id, clock, entropy };
         let policy = MeshConfig::DEFAULT;
-        let parts = Parts { door: Weak::new(), lifecycle, access: options.access, policy };
+        let models = warm_models(&store, &lifecycle).await;
+        let access = options.access;
+        let parts = Parts { door: Weak::new(), lifecycle, access, policy, models };
         let mesh = Mesh::open(&store, parts).await.unwrap();
         let me = Entrance::command_line("me");
         let init = MeshRequest::Init {

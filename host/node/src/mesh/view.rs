@@ -116,6 +116,14 @@ impl Mesh {
                 }
                 Ok(MeshReply::Done)
             }
+            MeshRequest::Drain { draining } => {
+                if !self.serves() {
+                    let message = "this node does not serve: nobody calls it";
+                    return Err(Refusal::new(Code::UsageError, message));
+                }
+                self.running().await?.drain(draining);
+                Ok(MeshReply::Done)
+            }
             MeshRequest::PeerAdd { address, key } => {
                 if community.member(&key).is_none() {
                     let message = "no member has this key; an address gives nobody a right";
@@ -303,6 +311,9 @@ fn member_view(running: &Running, key: NodeKey, member: &Member) -> MemberView {
         roles: said.map(|record| record.roles.clone()).unwrap_or_default(),
         program: said.map(|record| record.program.to_string()),
         engine: said.map(|record| record.engine.to_string()),
+        state: said.map(|record| record.state),
+        models: said.map(|record| record.models.clone()).unwrap_or_default(),
+        gpu: said.and_then(|record| record.load.gpu),
         cpu: said.and_then(|record| record.load.cpu),
         slots: said.map(|record| (record.load.slots_free, record.load.slots)),
         offers: offers.collect(),

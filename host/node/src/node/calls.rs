@@ -86,7 +86,7 @@ fn invocation(
         mode: Mode::Sync,
         input: request.input,
         timeout_ms: request.timeout_ms,
-        fuel: None,
+        fuel: request.fuel,
         output_bytes: None,
         depth: 1,
         chain: Vec::new(),

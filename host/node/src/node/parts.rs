@@ -23,7 +23,7 @@ use crate::{
     inference,
     install::{Folders, Installer, READING_MAX, data::PluginData},
     lifecycle::Lifecycle,
-    mesh::{self, Mesh},
+    mesh::{self, Mesh, WarmModels},
     models::ModelStore,
     registry::Registry,
     regular_file,
@@ -65,6 +65,7 @@ pub(super) async fn mesh(
     config: &NodeConfig,
     lifecycle: &Lifecycle,
     door: &Arc<Door>,
+    models: WarmModels,
     access: Access,
 ) -> Result<Arc<Mesh>, Refusal> {
     let parts = mesh::Parts {
@@ -72,6 +73,7 @@ pub(super) async fn mesh(
         lifecycle: lifecycle.clone(),
         access,
         policy: config.mesh.clone(),
+        models,
     };
     let mesh = Mesh::open(store, parts).await?;
     let elsewhere: Weak<dyn Elsewhere> = Arc::downgrade(&mesh) as _;

@@ -49,6 +49,7 @@ mod purge;
 mod recover;
 mod request;
 mod rows;
+mod seen;
 
 use apply::Applying;
 pub use condition::{AppendError, Appended, InFlight, MandateUse, NewIds, StartCondition};

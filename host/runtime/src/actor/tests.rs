@@ -100,6 +100,7 @@ impl Fixture {
             output_schema: Value::Null,
             error_schema: None,
             type_hash: None,
+            function_type: None,
             export: ExportPath { interface: None, function: function.to_owned() },
         };
         let blobs = Arc::new(LentBlobs::new(testing::blobs()));

@@ -10,7 +10,7 @@ use meshhost_core::{
 };
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use wasmtime::{
-    AsContextMut, CallHook, Store,
+    AsContextMut, CallHook, Store, StoreContextMut,
     component::{Instance, ResourceAny, Val},
 };
 
@@ -109,8 +109,12 @@ impl Run {
         store.set_hostcall_fuel(usize::try_from(limits.hostcall_fuel).unwrap_or(usize::MAX));
         store.set_max_component_handles(usize::try_from(limits.handles).unwrap_or(usize::MAX));
         bound_entries(&mut store);
-        store.call_hook(|store, hook| match hook {
-            CallHook::ReturningFromHost => Ok(store.data().check_host_calls()?),
+        store.call_hook(|mut store, hook| match hook {
+            CallHook::CallingHost => note_fuel(&store),
+            CallHook::ReturningFromHost => {
+                store.data().check_host_calls()?;
+                cut_fuel(&mut store)
+            }
             _ => Ok(()),
         });
         Room { store, instance: None, _places: places }
@@ -166,6 +170,7 @@ impl Run {
     async fn call(&self, room: &mut Room) -> Result<ConvertedOutput, Ended> {
         let store = &mut room.store;
         let limits = &self.call.limits;
+        store.data().record().fuel().begin(limits.fuel);
         let fuel = store.set_fuel(limits.fuel);
         fuel.and_then(|()| store.fuel_async_yield_interval(Some(YIELD_FUEL)))
             .map_err(|error| Ended::trap(TrapPhase::Start, error))?;
@@ -275,9 +280,10 @@ impl Run {
         store: &mut Store<HostState>,
         ended: Result<ConvertedOutput, Ended>,
     ) -> Performed {
-        let fuel = self.call.limits.fuel.saturating_sub(store.get_fuel().unwrap_or(0));
+        let left = store.get_fuel().unwrap_or(0);
         let state = store.data();
         let record = Arc::clone(state.record());
+        let fuel = record.fuel().used(left);
         let mut usage = Usage {
             fuel,
             wall_us: u64::try_from(self.call.started.elapsed().as_micros()).unwrap_or(u64::MAX),
@@ -312,6 +318,23 @@ impl Run {
         let (denied, models, log) = (taken.denied, taken.models, taken.log);
         let executed = Executed { outcome, usage, denied, models, log, trapped, state_lost: false };
         Performed { executed, pool_exhausted, room: None }
+    }
+}
+
+/// Notes what is left when the guest enters the host, where its caller bounds the fuel.
+fn note_fuel(store: &StoreContextMut<'_, HostState>) -> wasmtime::Result<()> {
+    if store.data().fuel_allowed().is_some() {
+        store.data().record().fuel().enter(store.get_fuel()?);
+    }
+    Ok(())
+}
+
+/// Takes from the guest what calls below have used of what its caller allows.
+fn cut_fuel(store: &mut StoreContextMut<'_, HostState>) -> wasmtime::Result<()> {
+    let Some(allowed) = store.data().fuel_allowed() else { return Ok(()) };
+    match store.data().record().fuel().cut(store.get_fuel()?, allowed) {
+        Some(kept) => store.set_fuel(kept),
+        None => Ok(()),
     }
 }
 

@@ -75,6 +75,7 @@ impl Fixture {
             output_schema: Value::Null,
             error_schema: None,
             type_hash: None,
+            function_type: None,
             export,
         };
         let (grants, left_out) = LiveGrants::open(&self.grants, Arc::new([]));

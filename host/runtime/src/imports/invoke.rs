@@ -9,6 +9,7 @@ use meshhost_core::{
     limits::LimitKind,
     link::Callee,
     outcome::{Outcome, Refusal},
+    ports::Remaining,
 };
 use serde_json::{Value, json};
 use wasmtime::component::Linker;
@@ -91,12 +92,15 @@ impl Context {
             return Err(denied(Code::PermissionDenied, &message));
         }
         self.hand_on_blobs(&input).await?;
-        let remaining = u64::try_from(self.remaining().as_millis()).unwrap_or(u64::MAX);
+        let ms = u64::try_from(self.remaining().as_millis()).unwrap_or(u64::MAX);
+        let fuel = self.call.invocation.fuel.map(|allowed| self.record.fuel().left_below(allowed));
+        let remaining = Remaining { ms, fuel };
         let (parent, plugin) = (self.call.invocation.clone(), self.call.plugin.clone());
         let effect = self.record.begin_effect();
         let invoker = &self.shared.ports.invoker;
         let result = invoker.invoke(parent, plugin, callee, input, remaining).await;
         effect.complete();
+        self.record.fuel().use_below(result.usage.fuel);
         Ok(result.outcome)
     }
 }

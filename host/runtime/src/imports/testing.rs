@@ -15,7 +15,7 @@ use meshhost_core::{
     limits::Limits,
     link::Callee,
     outcome::{CallResult, Outcome, Refusal},
-    ports::{BlobStore, BlobWriter, Clock, Entropy, Invoker, KeyValueStore, PortError},
+    ports::{BlobStore, BlobWriter, Clock, Entropy, Invoker, KeyValueStore, PortError, Remaining},
 };
 use serde_json::{Value, json};
 
@@ -249,14 +249,14 @@ impl Invoker for Memory {
         plugin: PluginName,
         callee: Callee,
         input: Value,
-        remaining_ms: u64,
+        remaining: Remaining,
     ) -> CallResult {
         let capability = callee.capability;
         let outcome = if capability.as_str() == "acme.fails" {
             let refusal = Refusal::new(Code::PluginFailure, "no such city");
             Outcome::Failure(refusal.with_details(json!({ "city": "x" })))
         } else {
-            let in_time = remaining_ms <= 30_000 && remaining_ms > 0;
+            let in_time = remaining.ms <= 30_000 && remaining.ms > 0;
             Outcome::Success(json!({ "by": plugin, "input": input, "in_time": in_time }))
         };
         CallResult {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use meshhost_core::{
     capability::{CONTRACTS, Capability, ExportPath},
+    function_type::FunctionType,
     id::CapabilityId,
 };
 use semver::Version;
@@ -152,6 +153,8 @@ impl Reader<'_> {
             self.report(interface, &function.name, None, Some(reason));
             return false;
         }
+        let function_type = function_type::function_type(self.resolve, function);
+        let is_command = interface.is_some_and(is_run);
         self.ids.insert(id.clone());
         self.ids.insert(long_id);
         self.exports.capabilities.push(Capability {
@@ -168,7 +171,9 @@ impl Reader<'_> {
                 interface: interface.map(str::to_owned),
                 function: function.name.clone(),
             },
-            type_hash: function_type::hash(self.resolve, function),
+            type_hash: function_type.as_ref().map(FunctionType::hash),
+            // The input of a command is none of its function.
+            function_type: function_type.filter(|_| !is_command),
         });
         self.report(interface, &function.name, Some(id), None);
         true

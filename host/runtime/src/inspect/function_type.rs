@@ -1,18 +1,10 @@
 //! The type of a function from its WIT, without names of types, aliases and comments: by its hash, what
 //! a component imports is compared with what another exports, since the two need not agree on those.
 
-use meshhost_core::{
-    function_type::{Case, FunctionType, Member, Plain, TEXT_BYTES_MAX, Type},
-    id::Digest,
-};
+use meshhost_core::function_type::{Case, FunctionType, Member, Plain, TEXT_BYTES_MAX, Type};
 use wit_parser::{
     Function, Handle, Resolve, Type as WitType, TypeDefKind, TypeId, TypeOwner, Variant,
 };
-
-/// BLAKE3 of the function's type; none when its text is too long.
-pub(super) fn hash(resolve: &Resolve, function: &Function) -> Option<Digest> {
-    function_type(resolve, function).map(|function| function.hash())
-}
 
 /// The function's type; none when its text is too long, or when it names a resource of no interface.
 pub(super) fn function_type(resolve: &Resolve, function: &Function) -> Option<FunctionType> {

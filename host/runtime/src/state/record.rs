@@ -13,7 +13,7 @@ use meshhost_core::{
     outcome::DeniedAccess,
 };
 
-use super::{Stop, log::LogCollector};
+use super::{Stop, fuel::Fuel, log::LogCollector};
 
 /// Denials kept per call; what is denied after that is refused all the same.
 const DENIALS_MAX: usize = 64;
@@ -27,6 +27,7 @@ pub(crate) struct CallRecord {
     buffer_bytes: AtomicU64,
     blob_bytes: AtomicU64,
     effects: AtomicU64,
+    fuel: Fuel,
     texts: Mutex<Texts>,
 }
 
@@ -47,6 +48,7 @@ impl CallRecord {
             buffer_bytes: AtomicU64::new(0),
             blob_bytes: AtomicU64::new(0),
             effects: AtomicU64::new(0),
+            fuel: Fuel::new(limits.fuel),
             texts: Mutex::new(Texts::default()),
         }
     }
@@ -57,6 +59,11 @@ impl CallRecord {
     pub(crate) fn begin_call(&self) {
         self.blob_bytes.store(0, Ordering::Release);
         *self.texts() = Texts::default();
+    }
+
+    /// The fuel of the call and of those below.
+    pub(crate) const fn fuel(&self) -> &Fuel {
+        &self.fuel
     }
 
     fn texts(&self) -> MutexGuard<'_, Texts> {

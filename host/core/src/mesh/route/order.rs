@@ -64,6 +64,7 @@ pub(super) fn rank(
         local: node.local,
         plugin: provider.plugin.clone(),
         version: provider.version.clone(),
+        type_hash: provider.type_hash,
         why,
         busy,
         score: scored.then(|| score(node, busy)),

@@ -8,6 +8,7 @@ use super::{
     call::is_range,
 };
 use crate::{
+    function_type::TEXT_BYTES_MAX,
     id::{CapabilityId, CorrelationId, Digest, InvocationId},
     mesh::blob::{ChainingValue, GROUP_BYTES, GROUPS_MAX},
 };
@@ -87,6 +88,28 @@ pub struct Described {
 impl Check for Described {
     fn check(&self) -> Result<(), Problem> {
         holds(self.json.len() <= DESCRIPTION_BYTES_MAX, "a description has at most 1 MiB")
+    }
+}
+
+/// Asks for the type of a capability, so that values can travel in binary form.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TypeWanted {
+    /// Its hash, as the offer says it.
+    pub type_hash: Digest,
+}
+
+impl Check for TypeWanted {}
+
+/// The type of a capability.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TypeFound {
+    /// Its text, whose BLAKE3 is what was asked for.
+    pub text: Bytes,
+}
+
+impl Check for TypeFound {
+    fn check(&self) -> Result<(), Problem> {
+        holds(self.text.len() <= TEXT_BYTES_MAX, "the text of a type has at most 256 KiB")
     }
 }
 

@@ -8,7 +8,10 @@ use crate::{
         text::{count, wrap},
     },
 };
-use meshhost_core::mesh::share::{Share, SharedWith};
+use meshhost_core::mesh::{
+    record::NodeState,
+    share::{Share, SharedWith},
+};
 
 /// The text of a reply: what a program downstream reads, too.
 pub(super) fn text(reply: &MeshReply) -> String {
@@ -88,16 +91,19 @@ fn ticket_note(ticket: &TicketText) -> String {
 
 fn status(status: &MeshStatus) -> String {
     let rows = status.members.iter().map(|member| {
+        let draining = member.state == Some(NodeState::Draining);
         let state = match (member.own, member.connected) {
-            (true, _) if status.serves => "this node".to_owned(),
-            (true, _) => "this node, not serving".to_owned(),
-            (false, true) => "connected".to_owned(),
-            (false, false) => "not connected".to_owned(),
+            (true, _) if !status.serves => "this node, not serving",
+            (true, _) if draining => "this node, draining",
+            (true, _) => "this node",
+            (false, true) if draining => "draining",
+            (false, true) => "connected",
+            (false, false) => "not connected",
         };
         [
             member.name.clone(),
             member.level.word().to_owned(),
-            state,
+            state.to_owned(),
             member.round_trip_us.map(milliseconds).unwrap_or_default(),
             member.calls.to_string(),
             member
@@ -153,6 +159,16 @@ fn card(member: &MemberView) -> String {
     }
     if let (Some(program), Some(engine)) = (&member.program, &member.engine) {
         line("version", format!("meshhost {program}, engine {engine}"));
+    }
+    if member.state == Some(NodeState::Draining) {
+        line("state", "takes no more calls of others".to_owned());
+    }
+    if !member.models.is_empty() {
+        let names: Vec<_> = member.models.iter().map(ToString::to_string).collect();
+        line("loaded", wrap("               ", &names.join(", ")).trim_start().to_owned());
+    }
+    if let Some(gpu) = member.gpu {
+        line("GPU", format!("{}.{} %", gpu / 10, gpu % 10));
     }
     if let Some((free, all)) = member.slots {
         line("room", format!("{free} of {all} calls"));

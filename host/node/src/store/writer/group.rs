@@ -275,13 +275,17 @@ impl Sealing {
     fn remember(mut self, memory: &mut Memory) {
         let mut touched = mem::take(&mut self.touched);
         for (id, head) in self.group.heads() {
-            if let Some(Touched { owner, starts, .. }) = touched.remove(id) {
+            if let Some(Touched { owner, starts, before }) = touched.remove(id) {
+                if before.is_none() {
+                    memory.seen.note(id.as_str());
+                }
                 memory.chains.insert(id.clone(), Chain { owner, hash: head.hash, starts });
             }
         }
         for (day, (starts, _)) in self.days {
             memory.days.insert(day, starts);
         }
+        self.started.keys().for_each(|id| memory.seen.note(id.as_str()));
         memory.running.extend(self.started);
         for invocation in self.ended {
             // Dropping the sender wakes who waits for the call.

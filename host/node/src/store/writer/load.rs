@@ -16,6 +16,7 @@ use sqlx::{Sqlite, SqliteConnection, query::QueryScalar, sqlite::SqliteArguments
 use super::{
     Known, Request, Shared,
     memory::{Chain, Memory, day_of},
+    seen,
 };
 use crate::store::error::StoreError;
 
@@ -83,6 +84,9 @@ pub(super) async fn known(shared: &Arc<Shared>, requests: &[Request]) -> Result<
     if nothing == [true; 3] && started.is_empty() {
         return Ok(known);
     }
+    if !correlations.is_empty() || !started.is_empty() {
+        seen::begin(shared);
+    }
     shared.settle().await?;
     let mut writer = shared.database.writer().await;
     counts(&mut writer, &questions, &mut known).await?;
@@ -95,7 +99,10 @@ fn questions(memory: &Memory, requests: &[Request], known: &mut Known) -> Questi
     for request in requests {
         let drafts = request.drafts.iter().filter(|_| !request.new_correlation);
         let ids = drafts.map(|draft| &draft.context.correlation.correlation_id);
-        questions.correlations.extend(ids.filter(|id| memory.chains.peek(id).is_none()).cloned());
+        let open = |id: &&CorrelationId| {
+            memory.chains.peek(*id).is_none() && !memory.seen.is_new_correlation(id)
+        };
+        questions.correlations.extend(ids.filter(open).cloned());
         let (Some(start), Some(draft)) = (&request.start, request.drafts.first()) else {
             continue;
         };
@@ -106,7 +113,8 @@ fn questions(memory: &Memory, requests: &[Request], known: &mut Known) -> Questi
         }
         questions.mandates.extend(start.mandate.as_ref().map(|used| used.mandate_id.clone()));
         let invocation = &draft.context.invocation_id;
-        if !start.new.invocation && !memory.running.contains_key(invocation) {
+        let known = start.new.invocation || memory.seen.is_new_call(invocation);
+        if !known && !memory.running.contains_key(invocation) {
             questions.started.push(invocation.clone());
         }
     }

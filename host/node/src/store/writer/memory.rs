@@ -7,7 +7,7 @@ use meshhost_core::{
     id::CorrelationId,
 };
 
-use super::Running;
+use super::{Running, seen::Seen};
 
 /// Correlations whose chain is remembered, at least; at most twice as many.
 const CORRELATIONS: usize = 8_192;
@@ -32,6 +32,7 @@ pub(super) struct Memory {
     pub(super) chains: Recent<CorrelationId, Chain>,
     pub(super) days: Recent<(String, i64), u64>,
     pub(super) running: Running,
+    pub(super) seen: Seen,
     /// The last sequence whose head is signed.
     pub(super) signed: u64,
 }
@@ -43,6 +44,7 @@ impl Memory {
             chains: Recent::new(CORRELATIONS),
             days: Recent::new(DAYS),
             running: Running::new(),
+            seen: Seen::default(),
             signed: 0,
         }
     }

@@ -439,3 +439,84 @@ async fn a_caller_that_goes_away_leaves_its_group_to_the_next() {
     assert!(matches!(error, AppendError::InFlight(_)), "its start stands in the record");
     assert_eq!(home.number("SELECT count(*) FROM events").await, 2);
 }
+
+/// A call that its caller named, in a correlation that its caller named.
+async fn named(writer: &EvidenceWriter, name: &str) -> Result<Appended, AppendError> {
+    let context = context(name, &format!("{name}-correlation"), "peer:one");
+    let started = writer.start(start_of(&context, 0), any()).await?;
+    writer.append(end_of(&context)).await?;
+    Ok(started)
+}
+
+/// Waits until the ids of the record are read.
+async fn ids_are_read(writer: &EvidenceWriter) {
+    while !writer.shared.memory().seen.is_complete() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_new_id_that_its_caller_named_is_not_looked_up_and_a_known_one_is_found() {
+    let home = Home::new().await;
+    named(&home.writer, "before").await.unwrap();
+    let writer = home.again().await;
+    // The first of them is looked up, and begins the reading.
+    named(&writer, "first").await.unwrap();
+    ids_are_read(&writer).await;
+    // Nobody gets at the database, and new calls start all the same.
+    let database = home.database.writer().await;
+    for number in 0..50 {
+        let name = format!("new-{number}");
+        let call = named(&writer, &name);
+        tokio::time::timeout(std::time::Duration::from_secs(20), call).await.unwrap().unwrap();
+    }
+    drop(database);
+    for known in ["before", "first", "new-0", "new-49"] {
+        let again = named(&writer, known).await;
+        assert!(matches!(again, Err(AppendError::KnownInvocation)), "{known}: {again:?}");
+    }
+    // So is a correlation that somebody else has opened.
+    let foreign = context("another", "before-correlation", "peer:two");
+    let refused = writer.start(start_of(&foreign, 0), any()).await;
+    assert!(matches!(refused, Err(AppendError::ForeignCorrelation)), "{refused:?}");
+}
+
+#[tokio::test]
+async fn an_id_that_is_committed_while_the_ids_are_read_is_known_afterwards() {
+    let home = Home::new().await;
+    for number in 0..20 {
+        named(&home.writer, &format!("old-{number}")).await.unwrap();
+        let other = context(&format!("beside-{number}"), &format!("c-{number}"), "user:me");
+        let started = home.writer.start(start_of(&other, 0), new());
+        let name = format!("new-{number}");
+        let (one, two) = tokio::join!(named(&home.writer, &name), started);
+        one.unwrap();
+        two.unwrap();
+    }
+    ids_are_read(&home.writer).await;
+    let memory = home.writer.shared.memory();
+    for number in 0..20 {
+        for name in ["old", "new", "beside"] {
+            let id = format!("{name}-{number}").parse().unwrap();
+            assert!(!memory.seen.is_new_call(&id), "{id}");
+        }
+    }
+    assert!(memory.seen.is_new_call(&"never".parse().unwrap()));
+}
+
+#[test]
+fn the_filter_of_ids_is_given_up_when_it_is_full_and_says_nothing_until_it_is_read() {
+    let mut seen = seen::Seen::default();
+    let id = |number: u64| format!("id-{number}");
+    seen.note(&id(0));
+    assert!(!seen.is_new_call(&id(1).parse().unwrap()), "nothing is known before it is read");
+    seen.read_all(10);
+    assert!(seen.is_new_call(&id(0).parse().unwrap()));
+    (0..1 << 20).for_each(|number| seen.note(&id(number)));
+    assert!(!seen.is_new_call(&id(7).parse().unwrap()));
+    let wrong = (2 << 20..(2 << 20) + 10_000)
+        .filter(|number| !seen.is_new_call(&id(*number).parse().unwrap()));
+    assert!(wrong.count() < 50, "of 10,000 new ids few may be known");
+    (0..20_000).for_each(|number| seen.note(&id((3 << 20) + number)));
+    assert!(!seen.is_complete(), "it was full, and is read anew with more room");
+}

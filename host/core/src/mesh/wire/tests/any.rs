@@ -170,6 +170,8 @@ pub(super) fn call() -> impl Strategy<Value = CallFrame> {
             CallFrame::RecordWanted(RecordWanted { correlation_id: id.parse().unwrap() })
         }),
         1 => bytes(99).prop_map(|bundle| CallFrame::RecordFound(RecordFound { bundle })),
+        1 => digest().prop_map(|type_hash| CallFrame::TypeWanted(TypeWanted { type_hash })),
+        1 => bytes(99).prop_map(|text| CallFrame::TypeFound(TypeFound { text })),
         1 => refusal().prop_map(|refusal| CallFrame::Declined(Declined { refusal })),
     ]
 }

@@ -200,6 +200,8 @@ pub(super) fn call() -> Vec<(&'static str, CallFrame)> {
             CallFrame::RecordWanted(RecordWanted { correlation_id: "work-1".parse().unwrap() }),
         ),
         ("record-found", CallFrame::RecordFound(RecordFound { bundle: b"{}".to_vec().into() })),
+        ("type-wanted", CallFrame::TypeWanted(TypeWanted { type_hash: Digest::of(b"func()") })),
+        ("type-found", CallFrame::TypeFound(TypeFound { text: b"func()".to_vec().into() })),
         ("declined", CallFrame::Declined(Declined { refusal: refusal() })),
     ]
 }
