@@ -26,6 +26,7 @@ mod kill;
 mod limits;
 mod linked;
 mod mesh;
+mod mesh_discovery;
 mod model_calls;
 mod models;
 #[expect(
