@@ -27,6 +27,7 @@ mod limits;
 mod linked;
 mod mesh;
 mod mesh_calls;
+mod mesh_discovery;
 mod model_calls;
 mod models;
 #[expect(

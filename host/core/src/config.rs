@@ -60,7 +60,7 @@ pub use inference::{
     InferenceConfig, InferenceEngines, InferenceProvider, UnknownEngines, UnknownProvider,
 };
 use mesh::RawMesh;
-pub use mesh::{MeshConfig, RoutingStrategy};
+pub use mesh::{Discovery, MeshConfig, RoutingStrategy};
 
 /// Largest configuration file in bytes.
 pub const CONFIG_BYTES_MAX: usize = 64 * 1024;

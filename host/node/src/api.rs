@@ -21,8 +21,8 @@ use serde_json::Value;
 use crate::store::models::ModelRecord;
 
 pub use mesh::{
-    CheckedAddress, Entered, MemberView, MeshReply, MeshRequest, MeshStatus, Pinged, TicketText,
-    TicketView, is_level,
+    CheckedAddress, DiscoveryView, Entered, MemberView, MeshReply, MeshRequest, MeshStatus, Pinged,
+    TicketText, TicketView, is_level,
 };
 pub use models::{
     AddedModel, DamagedFile, InstalledRuntime, ModelChange, ModelVerification, RunningModel,

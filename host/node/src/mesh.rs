@@ -3,7 +3,8 @@
 //!
 //! Reading order: [`community`] is who belongs and what is shared; [`admission`] decides who is let in;
 //! [`running`] is the socket and the tasks, [`links`] who is connected, [`link`] one peer,
-//! [`conversation`] what is said on its control connection; [`serving`] is
+//! [`conversation`] what is said on its control connection, [`discovery`] how members are found on the local
+//! network; [`serving`] is
 //! what peers ask of this node, [`calling`] what this node asks of them. [`transport`] is QUIC,
 //! [`tls`] who is at the other end.
 
@@ -13,6 +14,7 @@ mod borrowing;
 mod calling;
 mod community;
 mod conversation;
+mod discovery;
 mod fleet;
 mod join;
 mod known;

@@ -9,6 +9,7 @@
 mod evidence;
 mod files;
 mod json;
+mod members;
 mod merkle;
 mod mesh;
 mod model;
@@ -36,7 +37,9 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("json", json::json),
     ("manifest", files::manifest),
     ("merkle", merkle::merkle),
+    ("mesh-announcement", members::announcement),
     ("mesh-frame", mesh::frame),
+    ("mesh-record", members::record),
     ("mesh-statement", mesh::statement),
     ("mesh-ticket", mesh::ticket),
     ("mesh-value", mesh::value),

@@ -32,6 +32,7 @@ macro_rules! targets {
 }
 
 targets! {
-    bundle canonical configuration event frame grants inspect json manifest merkle mesh_frame
-    mesh_statement mesh_ticket mesh_value model patterns permission profile
+    bundle canonical configuration event frame grants inspect json manifest merkle
+    mesh_announcement mesh_frame mesh_record mesh_statement mesh_ticket mesh_value model patterns
+    permission profile
 }

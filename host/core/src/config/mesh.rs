@@ -24,6 +24,18 @@ pub struct MeshConfig {
     pub local_first_below: u32,
     /// The oldest WebAssembly engine that a call may run on. The router enforces it.
     pub engine_floor: Option<semver::Version>,
+    /// How members that are not known to be anywhere are looked for. The mesh follows it.
+    pub discovery: Discovery,
+}
+
+/// How members are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Discovery {
+    /// They are not: addresses come from tickets, from other members and by hand.
+    Off,
+    /// This node announces itself on the local network, and listens there for others.
+    Lan,
 }
 
 /// What orders the nodes that a call could run on.
@@ -47,6 +59,7 @@ impl MeshConfig {
         strategy: RoutingStrategy::LeastLoaded,
         local_first_below: 800,
         engine_floor: None,
+        discovery: Discovery::Off,
     };
 }
 
@@ -57,6 +70,7 @@ pub(super) struct RawMesh {
     strategy: Option<RoutingStrategy>,
     local_first_below: Option<Spanned<f64>>,
     engine_floor: Option<Spanned<String>>,
+    discovery: Option<Discovery>,
 }
 
 impl Reader<'_> {
@@ -70,6 +84,7 @@ impl Reader<'_> {
                 None => default.local_first_below,
             },
             engine_floor: self.engine_floor(raw.engine_floor.as_ref())?,
+            discovery: raw.discovery.unwrap_or(default.discovery),
         })
     }
 

@@ -113,6 +113,7 @@ roles = ["inference", "storage"]
 strategy = "scored"
 local_first_below = 0.5
 engine_floor = "48.0.1"
+discovery = "lan"
 "#,
     );
     let expected = MeshConfig {
@@ -120,6 +121,7 @@ engine_floor = "48.0.1"
         strategy: RoutingStrategy::Scored,
         local_first_below: 500,
         engine_floor: Some(semver::Version::new(48, 0, 1)),
+        discovery: Discovery::Lan,
     };
     assert_eq!(config.mesh, expected);
     for (value, thousandths) in [("0", 0), ("0.0", 0), ("0.8", 800), ("0.999", 999), ("1", 1_000)] {
@@ -197,6 +199,7 @@ fn wrong_values_are_refused_where_they_stand() {
         ("[mesh]\nroles = [\"a\", \"b c\"]", 2, "not the name of a role", Some("letters")),
         ("[mesh]\nroles = [\"a\", \"a\"]", 2, "twice", Some("once")),
         ("[mesh]\nengine_floor = \"48\"", 2, "no version", Some("48.0.0")),
+        ("[mesh]\ndiscovery = \"lam\"", 2, "unknown variant", Some("lan")),
     ] {
         let error = NodeConfig::parse("meshhost.toml", text).unwrap_err();
         assert_eq!((error.line, error.code), (line, Code::ConfigInvalid), "{}", error.render());

@@ -104,7 +104,12 @@ impl<T: Statement> Signed<T> {
     /// Tells it from others.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        Digest::of(&[&self.signature.0[..], &self.body].concat())
+        Digest::of(&self.to_bytes())
+    }
+
+    /// Everything of it: the signature, and what it holds for.
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        [&self.signature.0[..], &self.body].concat()
     }
 
     /// Bytes that it takes, about.

@@ -1,6 +1,6 @@
 //! What can be asked of a node about the mesh, and what it shows.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use meshhost_core::{
     id::ModelName,
@@ -203,6 +203,17 @@ pub struct MeshStatus {
     pub members: Vec<MemberView>,
     /// What this node shares, and with whom.
     pub shares: Vec<Share>,
+    /// How members are found on the local network; `None` when the configuration does not ask for it.
+    pub discovery: Option<DiscoveryView>,
+}
+
+/// How members are found on the local network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiscoveryView {
+    /// The addresses of this node at which it announces itself.
+    pub announced_at: Vec<Ipv4Addr>,
+    /// What is wrong.
+    pub problem: Option<String>,
 }
 
 /// One member as this node sees it.

@@ -37,6 +37,8 @@ struct Try {
     next: Instant,
     wait: Duration,
     dialling: bool,
+    /// Whether something about it was new while it was dialled.
+    hurried: bool,
     refused: bool,
 }
 
@@ -102,7 +104,8 @@ impl Links {
         if *peer == self.own || table.live.get(peer).is_some_and(|link| !link.has_ended()) {
             return false;
         }
-        let first = Try { next: now, wait: AGAIN_FIRST, dialling: false, refused: false };
+        let first =
+            Try { next: now, wait: AGAIN_FIRST, dialling: false, hurried: false, refused: false };
         let again = table.tries.entry(*peer).or_insert(first);
         if again.dialling || again.next > now {
             return false;
@@ -115,8 +118,12 @@ impl Links {
     pub(super) fn dialled(&self, peer: &NodeKey, now: Instant) {
         if let Some(again) = self.table().tries.get_mut(peer) {
             again.dialling = false;
-            again.next = now + if again.refused { REFUSED } else { again.wait };
-            again.wait = (again.wait * 2).min(AGAIN_MOST);
+            if std::mem::take(&mut again.hurried) {
+                *again = Try { next: now, wait: AGAIN_FIRST, ..*again };
+            } else {
+                again.next = now + if again.refused { REFUSED } else { again.wait };
+                again.wait = (again.wait * 2).min(AGAIN_MOST);
+            }
         }
         self.touch();
     }
@@ -138,12 +145,13 @@ impl Links {
         self.table().tries.get(peer).is_some_and(|again| again.refused)
     }
 
-    /// Dials a peer at once when its turn comes next: something about it is new.
+    /// Dials a peer at once when its turn comes next, or when the try of now has failed: something about
+    /// it is new.
     pub(super) fn hurry(&self, peer: &NodeKey) {
-        if let Some(again) = self.table().tries.get_mut(peer)
-            && !again.dialling
-        {
-            *again = Try { next: Instant::now(), wait: AGAIN_FIRST, ..*again };
+        match self.table().tries.get_mut(peer) {
+            Some(again) if again.dialling => again.hurried = true,
+            Some(again) => *again = Try { next: Instant::now(), wait: AGAIN_FIRST, ..*again },
+            None => {}
         }
     }
 
@@ -163,5 +171,28 @@ impl Links {
     pub(super) fn next_turn(&self) -> Option<Instant> {
         let table = self.table();
         table.tries.values().filter(|again| !again.dialling).map(|again| again.next).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use meshhost_core::evidence::sign::Signer;
+
+    use super::*;
+
+    #[test]
+    fn what_is_new_while_a_peer_is_dialled_makes_it_dialled_again_at_once() {
+        let key = |seed| Signer::from_seed(&[seed; 32]).node_key();
+        let (links, peer, now) = (Links::new(key(1)), key(2), Instant::now());
+        assert!(links.take_turn(&peer, now));
+        links.dialled(&peer, now);
+        assert!(!links.take_turn(&peer, now), "it rests after a failure");
+        assert!(links.take_turn(&peer, now + AGAIN_FIRST));
+        links.hurry(&peer);
+        assert!(!links.take_turn(&peer, now + AGAIN_MOST), "it is being dialled");
+        links.dialled(&peer, now);
+        assert!(links.take_turn(&peer, now), "what was new came meanwhile");
+        links.dialled(&peer, now);
+        assert!(!links.take_turn(&peer, now), "once");
     }
 }

@@ -3,7 +3,11 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use meshhost_core::{code::Code, outcome::Refusal};
+use if_addrs::IfAddr;
+use meshhost_core::{code::Code, mesh::announce::Lan, outcome::Refusal};
+
+/// Most networks that a node announces itself in.
+const LANS_MAX: usize = 16;
 
 /// The address that is meant.
 ///
@@ -52,6 +56,30 @@ pub(super) fn reachable_at(address: SocketAddr) -> Vec<SocketAddr> {
     ips.into_iter().map(|ip| SocketAddr::new(ip, address.port())).collect()
 }
 
+/// The IPv4 networks in which others find a node that listens there.
+pub(super) fn lans_of(address: SocketAddr) -> Vec<Lan> {
+    let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
+    let lan = |interface: &if_addrs::Interface| match &interface.addr {
+        IfAddr::V4(it) => Some(Lan { address: it.ip, mask: it.netmask }),
+        IfAddr::V6(_) => None,
+    };
+    let mut lans: Vec<_> = interfaces.iter().filter_map(lan).collect();
+    match address.ip() {
+        IpAddr::V4(ip) if !ip.is_unspecified() => {
+            lans.retain(|lan| lan.has(ip));
+            lans.sort_by_key(|lan| lan.address != ip);
+            lans.truncate(1);
+            lans.iter_mut().for_each(|lan| lan.address = ip);
+        }
+        IpAddr::V6(ip) if !ip.is_unspecified() => lans.clear(),
+        _ => lans.retain(|lan| !lan.address.is_link_local()),
+    }
+    lans.sort();
+    lans.dedup();
+    lans.truncate(LANS_MAX);
+    lans
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,5 +93,18 @@ mod tests {
         for wrong in ["", "7081", ":7081", "nowhere0:7081", "lo:99999", "lo"] {
             assert_eq!(address(wrong).unwrap_err().code, Code::MeshAddress, "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_node_that_listens_at_one_address_is_announced_in_its_network_alone() {
+        let lans = |address: &str| lans_of(address.parse().unwrap());
+        let loopback = lans("127.0.0.1:7081");
+        assert_eq!(loopback.len(), 1);
+        assert!(loopback[0].address.is_loopback() && loopback[0].has([127, 0, 0, 9].into()));
+        assert!(!loopback[0].has([192, 168, 1, 7].into()));
+        assert_eq!(lans("127.0.0.9:7081")[0].address, std::net::Ipv4Addr::new(127, 0, 0, 9));
+        assert!(lans("0.0.0.0:7081").contains(&loopback[0]));
+        assert_eq!(lans("[::1]:7081"), []);
+        assert_eq!(lans("203.0.113.9:7081"), [], "no address of this machine");
     }
 }

@@ -10,8 +10,9 @@ use std::{
 };
 
 use meshhost_core::{
-    config::MeshConfig,
+    config::{Discovery, MeshConfig},
     mesh::{
+        announce::Lan,
         key::NodeKey,
         membership::{MemberStatement, Membership},
         signed::Signed,
@@ -27,6 +28,7 @@ use super::{
     addresses::Addresses,
     community::Community,
     conversation::Conversation,
+    discovery::{self, Standing},
     known::{self, Known},
     lending::Lending,
     link::Link,
@@ -72,6 +74,8 @@ pub(super) struct Running {
     pub(super) known: Known,
     /// Types of what they offer.
     pub(super) types: Types,
+    /// How members are found on the local network.
+    pub(super) discovery: Standing,
     /// Whether others can connect to this node: a command is gone soon.
     pub(super) serves: bool,
     /// The way of every call.
@@ -134,6 +138,8 @@ impl Running {
         let transport = Transport::bind(address, tls)?;
         let links = Links::new(community.own());
         let (tasks, closing) = (TaskTracker::new(), CancellationToken::new());
+        // Nobody can dial a command: it is gone soon.
+        let finds = serves && policy.discovery == Discovery::Lan;
         let known = Known::new(community.own(), policy);
         let running = Arc::new(Self {
             community,
@@ -146,6 +152,7 @@ impl Running {
             lending: Arc::default(),
             known,
             types: Types::default(),
+            discovery: Standing::default(),
             serves,
             door,
             clock,
@@ -160,6 +167,9 @@ impl Running {
         running.tasks.spawn(known::keep_telling(Arc::clone(&running)));
         running.tasks.spawn(Arc::clone(&running).accept());
         running.tasks.spawn(Arc::clone(&running).connect());
+        if finds {
+            running.tasks.spawn(discovery::discover(Arc::clone(&running)));
+        }
         Ok(running)
     }
 
@@ -168,6 +178,11 @@ impl Running {
     pub(super) fn own_addresses(&self) -> Vec<SocketAddr> {
         let Some(address) = self.transport.address() else { return Vec::new() };
         listen::reachable_at(address)
+    }
+
+    /// The IPv4 networks in which others find this node.
+    pub(super) fn own_lans(&self) -> Vec<Lan> {
+        self.transport.address().map(listen::lans_of).unwrap_or_default()
     }
 
     /// How this node greets.

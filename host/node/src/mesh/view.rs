@@ -243,6 +243,7 @@ impl Mesh {
             addresses: if self.serves() { running.own_addresses() } else { Vec::new() },
             members,
             shares: community.shares(),
+            discovery: running.discovery.view(),
         })
     }
 

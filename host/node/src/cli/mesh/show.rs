@@ -2,7 +2,10 @@
 
 use super::milliseconds;
 use crate::{
-    api::{CheckedAddress, Entered, MemberView, MeshReply, MeshStatus, TicketText, TicketView},
+    api::{
+        CheckedAddress, DiscoveryView, Entered, MemberView, MeshReply, MeshStatus, TicketText,
+        TicketView,
+    },
     cli::{
         table::table,
         text::{count, wrap},
@@ -125,8 +128,20 @@ fn status(status: &MeshStatus) -> String {
             text.push('\n');
         }
     }
+    if let Some(discovery) = &status.discovery {
+        text.push_str(&wrap("", &found_by(discovery)));
+        text.push('\n');
+    }
     text.push_str(&shares(&status.shares));
     text
+}
+
+fn found_by(discovery: &DiscoveryView) -> String {
+    if let Some(problem) = &discovery.problem {
+        return format!("members are not found on the local network: {problem}");
+    }
+    let at: Vec<_> = discovery.announced_at.iter().map(ToString::to_string).collect();
+    format!("announced to members on the local network at {}", at.join(", "))
 }
 
 fn shares(shares: &[Share]) -> String {
