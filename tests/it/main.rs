@@ -26,6 +26,8 @@ mod kill;
 mod limits;
 mod linked;
 mod mesh;
+mod mesh_faults;
+mod mesh_network;
 mod model_calls;
 mod models;
 #[expect(
