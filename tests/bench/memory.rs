@@ -87,13 +87,20 @@ async fn calls(data: &Path, names: &[String]) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn binary(data: &Path) -> Command {
+/// The binary, on a data directory.
+pub(crate) fn binary(data: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_meshhost"));
     command.arg("--data").arg(data).stdin(Stdio::null());
     command
 }
 
-fn install(data: &Path, guest: &str, name: &str, granted: &[&str]) -> anyhow::Result<()> {
+/// Installs one of the components that are built beside the binary.
+pub(crate) fn install(
+    data: &Path,
+    guest: &str,
+    name: &str,
+    granted: &[&str],
+) -> anyhow::Result<()> {
     let mut command = binary(data);
     command.args(["plugin", "install"]).arg(engine::guest_path(guest));
     let output = command.args(["--name", name, "--yes"]).args(granted).output()?;

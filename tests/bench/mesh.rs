@@ -1,5 +1,9 @@
 //! A call of a small capability on another node, beside an echo on a new stream of the same transport;
-//! how many a second; and how long a new node takes until its capability is called.
+//! how many a second; how long a new node takes until its capability is called; what a killed provider
+//! costs; and what an idle node sends.
+
+mod failover;
+mod idle;
 
 use std::{
     sync::Arc,
@@ -76,6 +80,8 @@ pub(crate) fn measure() -> anyhow::Result<Vec<Row>> {
     rows.extend(executor.block_on(blobs(&caller, &bare))?);
     rows.push(executor.block_on(joining(&caller))?);
     drop(nodes);
+    rows.extend(executor.block_on(failover::measure(&caller))?);
+    rows.push(idle::measure()?);
     Ok(rows)
 }
 

@@ -28,6 +28,8 @@ mod linked;
 mod mesh;
 mod mesh_calls;
 mod mesh_discovery;
+mod mesh_faults;
+mod mesh_network;
 mod model_calls;
 mod models;
 #[expect(

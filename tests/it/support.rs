@@ -157,7 +157,13 @@ impl Home {
 
     /// Starts `meshhost serve` and waits until it accepts.
     pub(crate) fn serve(&self) -> Serving {
+        self.serve_with(&[])
+    }
+
+    /// The same, with more in its environment.
+    pub(crate) fn serve_with(&self, environment: &[(&str, &str)]) -> Serving {
         let mut command = self.command(["serve", "--allow-root"]);
+        command.envs(environment.iter().copied());
         let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
         Serving::ready(child.expect("the node starts"))
     }
@@ -171,7 +177,8 @@ pub(crate) struct Serving {
 }
 
 impl Serving {
-    fn ready(mut child: Child) -> Self {
+    /// Waits until the process accepts.
+    pub(crate) fn ready(mut child: Child) -> Self {
         let mut stderr = BufReader::new(child.stderr.take().expect("a pipe"));
         let mut line = String::new();
         stderr.read_line(&mut line).expect("the node says that it is ready");

@@ -10,18 +10,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     key::NodeKey,
     membership::{MEMBERS_MAX, Membership},
-    record::{NodeRecord, Offer, Offered, RecordError},
+    record::{Load, NodeRecord, Offer, Offered, RecordError},
     signed::{Signed, Statement},
 };
 use crate::id::{CapabilityId, Digest};
 
 /// Most nodes that are known, this one included.
 pub const NODES_MAX: usize = MEMBERS_MAX;
-/// How often a node publishes its record when nothing changes, in microseconds: others take what a
-/// record says of load for unknown after [`LOAD_AGE_US_MAX`].
-pub const PUBLISH_US: i64 = 20_000_000;
+/// How often a node looks whether its record is still true, in microseconds.
+pub const LOOK_US: i64 = 20_000_000;
+/// How often it publishes it although nothing has changed, in microseconds: others take what a record
+/// says of load for unknown after [`LOAD_AGE_US_MAX`].
+pub const PUBLISH_US: i64 = 120_000_000;
 /// How old a load may be, in microseconds.
-pub const LOAD_AGE_US_MAX: u64 = 60_000_000;
+pub const LOAD_AGE_US_MAX: u64 = 300_000_000;
+/// How much a load has to differ to be told before its time, in thousandths.
+const LOAD_DIFFERS: u32 = 100;
 
 /// What became of a record or an offer that was heard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +48,7 @@ struct KeptRecord {
     signed: Signed<NodeRecord>,
     record: NodeRecord,
     order: Order,
+    lasting: Digest,
     heard_us: i64,
 }
 
@@ -59,7 +64,27 @@ struct KeptOffer {
 
 /// Which records a peer has, as far as one node can tell: one for each connection, empty at first.
 #[derive(Debug, Clone, Default)]
-pub struct PeerHas(BTreeSet<Digest>);
+pub struct PeerHas(BTreeMap<NodeKey, Has>);
+
+/// The record of one node that a peer has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Has {
+    /// All of it.
+    record: Digest,
+    /// What of it lasts.
+    lasting: Digest,
+}
+
+impl KeptRecord {
+    fn new(signed: Signed<NodeRecord>, record: NodeRecord, order: Order, heard_us: i64) -> Self {
+        let lasting = lasting(&record);
+        Self { signed, record, order, lasting, heard_us }
+    }
+
+    const fn has(&self) -> Has {
+        Has { record: self.order.1, lasting: self.lasting }
+    }
+}
 
 /// What one node knows of all.
 #[derive(Debug, Clone)]
@@ -136,7 +161,7 @@ impl Catalogue {
         }
         self.own_version = self.own_version.max(record.version);
         let order = (record.version, digest(&signed));
-        self.records.insert(self.own, KeptRecord { signed, record, order, heard_us: now_us });
+        self.records.insert(self.own, KeptRecord::new(signed, record, order, now_us));
         Ok(())
     }
 
@@ -160,8 +185,8 @@ impl Catalogue {
     ) -> Result<Learned, RecordError> {
         let digest = digest(&signed);
         // The same record comes from every peer: its signature is checked once.
-        if self.records.values().any(|kept| kept.order.1 == digest) {
-            has.0.insert(digest);
+        if let Some((node, kept)) = self.records.iter().find(|(_, kept)| kept.order.1 == digest) {
+            has.0.insert(*node, kept.has());
             return Ok(Learned::Known);
         }
         let record = signed.open()?;
@@ -177,8 +202,10 @@ impl Catalogue {
             return Ok(Learned::Known);
         }
         self.make_room(&record.node, membership)?;
-        self.records.insert(record.node, KeptRecord { signed, record, order, heard_us: now_us });
-        has.0.insert(digest);
+        let node = record.node;
+        let kept = KeptRecord::new(signed, record, order, now_us);
+        has.0.insert(node, kept.has());
+        self.records.insert(node, kept);
         Ok(Learned::New)
     }
 
@@ -242,13 +269,30 @@ impl Catalogue {
 
     /// The records that a peer does not have, to be sent to it; from now on it has them. On a new
     /// connection these are all, the peer's own as well: a node that forgot its version learns it so.
+    /// Later on how busy another node is comes from that node alone: passed on by everybody, it would be
+    /// nearly all that an idle mesh sends, and who is not connected with that node has no use for it.
     pub fn news_for(&self, has: &mut PeerHas, membership: &Membership) -> Vec<Signed<NodeRecord>> {
+        has.0.retain(|key, _| membership.member(key).is_some());
         let of_members = self.records.iter().filter(|(key, _)| membership.member(key).is_some());
-        let current: BTreeMap<_, _> =
-            of_members.map(|(_, kept)| (kept.order.1, &kept.signed)).collect();
-        has.0.retain(|digest| current.contains_key(digest));
-        let news = current.into_iter().filter(|(digest, _)| has.0.insert(*digest));
-        news.map(|(_, signed)| signed.clone()).collect()
+        let news = of_members.filter(|(key, kept)| match has.0.get(key) {
+            Some(has) if **key == self.own => has.record != kept.order.1,
+            Some(has) => has.lasting != kept.lasting,
+            None => true,
+        });
+        let news: Vec<_> = news.collect();
+        has.0.extend(news.iter().map(|(key, kept)| (**key, kept.has())));
+        news.into_iter().map(|(_, kept)| kept.signed.clone()).collect()
+    }
+
+    /// Whether this node's record is to be published anew: it has changed, or was published long ago.
+    #[must_use]
+    pub fn is_due(&self, now: &NodeRecord, now_us: i64) -> bool {
+        let Some(kept) = self.records.get(&self.own) else { return true };
+        // Also a clock that was set back is a reason.
+        let age_us = now_us.saturating_sub(kept.heard_us);
+        !(0..PUBLISH_US).contains(&age_us)
+            || lasting(now) != kept.lasting
+            || differs(&now.load, &kept.record.load)
     }
 
     fn admit(
@@ -288,6 +332,23 @@ fn places(capabilities: &[Offered]) -> BTreeMap<String, Vec<usize>> {
         }
     }
     places
+}
+
+/// A record without what changes all the time: its version, and how busy the node is.
+fn lasting(record: &NodeRecord) -> Digest {
+    let record = NodeRecord { version: 0, issued_us: 0, load: Load::default(), ..record.clone() };
+    Digest::of(&postcard::to_allocvec(&record).unwrap_or_default())
+}
+
+/// Whether calls would go elsewhere for it.
+fn differs(one: &Load, other: &Load) -> bool {
+    let far = |one: Option<u32>, other: Option<u32>| match (one, other) {
+        (Some(one), Some(other)) => one.abs_diff(other) >= LOAD_DIFFERS,
+        (one, other) => one != other,
+    };
+    one.is_full() != other.is_full()
+        || far(one.busy_at_all(), other.busy_at_all())
+        || far(one.gpu, other.gpu)
 }
 
 fn digest<T: Statement>(signed: &Signed<T>) -> Digest {

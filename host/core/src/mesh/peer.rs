@@ -10,15 +10,20 @@
 //! Until it is open, nothing but the greeting is answered.
 
 use super::{
+    key::NodeKey,
     membership::{Genesis, MemberStatement},
     signed::Signed,
-    wire::{Bytes, ControlFrame, Hello, Leaving, Number, PROTOCOL, Refused, Statements, Welcome},
+    wire::{
+        Bytes, ControlFrame, Hello, Leaving, Missed, Number, PROTOCOL, Refused, Statements, Welcome,
+    },
 };
 
 /// How long a greeting may take, in microseconds.
 pub const GREETING_US: i64 = 5_000_000;
 /// How often a peer with calls in flight is asked whether it is there, in microseconds.
 pub const PROBE_US: i64 = 100_000;
+/// How often a peer that this node watches is asked without calls, in microseconds.
+pub const WATCH_US: i64 = 1_000_000;
 /// Questions without an answer after which a peer is gone.
 pub const PROBES_LOST: u32 = 3;
 /// Frames that a peer may send at once, and how many more each second.
@@ -61,6 +66,8 @@ pub enum Input {
     NotAdmitted,
     /// As many calls are in flight with the peer now.
     CallsInFlight(u32),
+    /// Whether this node is one of those that watch the peer.
+    Watched(bool),
     /// Time passed.
     Tick,
 }
@@ -78,6 +85,8 @@ pub enum Output {
     Learn(Vec<Signed<MemberStatement>>),
     /// Records of nodes to take in.
     Records(Vec<Bytes>),
+    /// The peer misses this node: it is to be seen whether that is gone for this one as well.
+    Missed(NodeKey),
     /// The peer counts as one from here on.
     Opened,
     /// The peer answered a question after so many microseconds.
@@ -101,6 +110,7 @@ pub struct Peer {
     state: State,
     since_us: i64,
     calls: u32,
+    watched: bool,
     /// The number of the last question, and when it was asked.
     asked: u64,
     asked_us: i64,
@@ -133,6 +143,7 @@ impl Peer {
             state: State::Greeting,
             since_us: now_us,
             calls: 0,
+            watched: false,
             asked: 0,
             asked_us: now_us,
             unanswered: 0,
@@ -148,20 +159,23 @@ impl Peer {
         self.state == State::Open
     }
 
-    /// When [`Input::Tick`] is due next, in microseconds since 1970; `None` when only a frame can
-    /// change anything.
+    /// When [`Input::Tick`] is due next, in microseconds of a clock that never goes back; `None` when
+    /// only a frame can change anything.
     #[must_use]
     pub fn wake_us(&self) -> Option<i64> {
         match self.state {
             State::Greeting | State::Deciding => Some(self.since_us.saturating_add(GREETING_US)),
-            State::Open if self.calls > 0 => Some(self.asked_us.saturating_add(self.patience_us())),
+            State::Open if self.calls > 0 || self.watched => {
+                Some(self.asked_us.saturating_add(self.patience_us()))
+            }
             State::Open | State::Closed => None,
         }
     }
 
     /// How long one waits for an answer: on a slow link longer than its round trip.
     fn patience_us(&self) -> i64 {
-        PROBE_US.max(self.round_trip_us.saturating_mul(2))
+        let often_us = if self.calls > 0 { PROBE_US } else { WATCH_US };
+        often_us.max(self.round_trip_us.saturating_mul(2))
     }
 
     /// Takes what happened at `now_us`.
@@ -170,6 +184,7 @@ impl Peer {
             (State::Closed, _) => Vec::new(),
             (_, Input::Tick) => self.tick(now_us),
             (_, Input::CallsInFlight(calls)) => self.set_calls(calls, now_us),
+            (_, Input::Watched(watched)) => self.set_watched(watched, now_us),
             (State::Deciding, Input::Admitted(welcome)) => {
                 self.state = State::Open;
                 vec![Output::Send(ControlFrame::Welcome(*welcome)), Output::Opened]
@@ -225,6 +240,7 @@ impl Peer {
                 vec![Output::Send(ControlFrame::Pong(number))]
             }
             (State::Open, _, ControlFrame::Pong(Number { number })) => self.pong(number, now_us),
+            (State::Open, _, ControlFrame::Missed(Missed { node })) => vec![Output::Missed(node)],
             (State::Open, _, ControlFrame::Leaving(Leaving)) => self.close(End::Left),
             _ => self.misuse(),
         }
@@ -251,6 +267,15 @@ impl Peer {
             self.unanswered = 0;
             self.asked_us = now_us;
         }
+        Vec::new()
+    }
+
+    fn set_watched(&mut self, watched: bool, now_us: i64) -> Vec<Output> {
+        if watched && !self.watched && self.calls == 0 {
+            self.unanswered = 0;
+            self.asked_us = now_us;
+        }
+        self.watched = watched;
         Vec::new()
     }
 

@@ -11,7 +11,7 @@ use serde::{Serialize, de::DeserializeOwned};
 pub use answer::{Accepted, Answer, CallRefusal, Ended};
 pub use bounded::{Bytes, Secret};
 pub use call::{Body, Caller, Invoke, TraceContext};
-pub use control::{Hello, Leaving, Number, Records, Refused, Statements, Welcome};
+pub use control::{Hello, Leaving, Missed, Number, Records, Refused, Statements, Welcome};
 pub use fetch::{
     BlobFound, BlobGroup, BlobWanted, Declined, Describe, Described, RECORD_BYTES_MAX, RecordFound,
     RecordWanted, TypeFound, TypeWanted,
@@ -169,6 +169,8 @@ frames! {
         Pong(Number) = 7, at most 10;
         /// This side is about to close, and means it.
         Leaving(Leaving) = 8, at most 0;
+        /// Another node does not answer the sender any more.
+        Missed(Missed) = 9, at most 32;
     }
 }
 

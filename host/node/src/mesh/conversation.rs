@@ -1,6 +1,8 @@
 //! One control connection while it lasts: runs the machine of [`meshhost_core::mesh::peer`], and does what
 //! the machine says.
 
+mod waits;
+
 use std::{
     collections::{BTreeSet, VecDeque},
     sync::Arc,
@@ -16,9 +18,11 @@ use meshhost_core::{
         signed::Signed,
         wire::{Bytes, ControlFrame, Hello, Records, Statements},
     },
-    ports::Clock,
 };
-use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio::{
+    sync::{OwnedSemaphorePermit, mpsc, watch},
+    time::Instant,
+};
 
 use super::{
     admission,
@@ -27,11 +31,14 @@ use super::{
     running::Running,
     transport::{Channel, Closing, Protocol, Receiving, Sending, Stream},
 };
+use waits::{ended, sleep_until, until};
 
 /// Frames that wait to be sent to one peer; a peer that takes none for that long is cut off.
 const WAITING_FRAMES: usize = 64;
-/// How long a peer may take to show that it lives, when it seems to have been started anew.
-const ALIVE: Duration = Duration::from_millis(500);
+/// How long a peer may take to make room for what it is told.
+const TAKING: Duration = Duration::from_secs(5);
+/// How often a peer is told what is new of nodes: what others say, however often, makes no more of it.
+const NEWS: Duration = Duration::from_millis(200);
 /// Frames that were read and wait to be looked at.
 const READ_FRAMES: usize = 8;
 /// Statements that are remembered as known to a peer.
@@ -60,7 +67,7 @@ impl Conversation {
     /// A conversation on a connection that this node made, which begins with `hello`.
     pub(super) async fn dial(running: Arc<Running>, channel: Channel, hello: Hello) {
         let Ok(stream) = channel.open().await else { return };
-        let (machine, first) = Peer::dial(hello, running.clock.now_us());
+        let (machine, first) = Peer::dial(hello, running.steady_us());
         let mut conversation = Self::new(running, channel, stream, machine, Side::Dialled);
         if conversation.perform(first).await {
             conversation.talk().await;
@@ -79,7 +86,7 @@ impl Conversation {
             channel.close(Closing::Refused);
             return;
         };
-        let machine = Peer::accept(running.clock.now_us());
+        let machine = Peer::accept(running.steady_us());
         let mut conversation = Self::new(running, channel, stream, machine, Side::Accepted);
         conversation.greeting = Some(greeting);
         conversation.talk().await;
@@ -118,10 +125,11 @@ impl Conversation {
         let Some(receiving) = self.receiving.take() else { return };
         let reader = tokio::spawn(read_frames(receiving, read));
         let mut changes = self.running.community.changes();
-        let mut news = self.running.known.news();
+        let (mut news, mut links) = (self.running.known.news(), self.running.links.changes());
+        let mut rested = None;
         let (in_flight, mut asks) = (Arc::clone(&self.ends.in_flight), self.ends.asks.subscribe());
         loop {
-            let wake = sleep_until(self.machine.wake_us(), &*self.running.clock);
+            let wake = sleep_until(self.machine.wake_us(), &self.running);
             let outputs = tokio::select! {
                 biased;
                 () = self.running.closing.cancelled() => {
@@ -135,9 +143,17 @@ impl Conversation {
                 },
                 Some(frame) = self.frames.recv() => vec![Output::Send(frame)],
                 () = in_flight.first() => self.handle(Input::CallsInFlight(in_flight.look())),
-                Ok(()) = asks.changed() => self.machine.ask(self.running.clock.now_us()),
+                Ok(()) = asks.changed() => self.machine.ask(self.running.steady_us()),
                 Ok(()) = changes.changed(), if self.machine.is_open() => self.news(),
-                Ok(()) = news.changed(), if self.machine.is_open() => self.news(),
+                Ok(()) = news.changed(), if self.machine.is_open() && rested.is_none() => {
+                    rested = Some(Instant::now() + NEWS);
+                    self.news()
+                }
+                () = until(rested) => {
+                    rested = None;
+                    Vec::new()
+                }
+                Ok(()) = links.changed() => self.watch(),
                 () = wake => {
                     let mut outputs = self.handle(Input::CallsInFlight(in_flight.look()));
                     outputs.extend(self.handle(Input::Tick));
@@ -169,8 +185,14 @@ impl Conversation {
         self.end(Closing::Leaving).await;
     }
 
+    /// Looks whether this node is one of those that watch the peer.
+    fn watch(&mut self) -> Vec<Output> {
+        let watched = self.running.links.watches(&self.channel.peer());
+        self.handle(Input::Watched(watched))
+    }
+
     fn handle(&mut self, input: Input) -> Vec<Output> {
-        self.machine.handle(input, self.running.clock.now_us())
+        self.machine.handle(input, self.running.steady_us())
     }
 
     /// Does what the machine says. `false` when that was the end.
@@ -179,7 +201,7 @@ impl Conversation {
         while let Some(output) = outputs.pop_front() {
             match output {
                 Output::Send(frame) => {
-                    if self.sending.write(&frame).await.is_err() {
+                    if !self.say(&frame).await {
                         return false;
                     }
                 }
@@ -208,10 +230,12 @@ impl Conversation {
                     }
                 }
                 Output::Records(records) => self.records(records).await,
+                Output::Missed(node) => self.running.look_for(&node),
                 Output::Opened => {
                     if !self.opened().await {
                         return false;
                     }
+                    outputs.extend(self.watch());
                     outputs.extend(self.news());
                 }
                 Output::Answered(us) => {
@@ -228,6 +252,18 @@ impl Conversation {
         true
     }
 
+    /// Sends a frame. `false` when the peer is gone, or takes nothing: then it is cut off, since whoever
+    /// waits for it hears nothing else, not even that it was revoked.
+    async fn say(&mut self, frame: &ControlFrame) -> bool {
+        match tokio::time::timeout(TAKING, self.sending.write(frame)).await {
+            Ok(written) => written.is_ok(),
+            Err(_) => {
+                self.channel.close(Closing::Silent);
+                false
+            }
+        }
+    }
+
     /// The peer is one now: it is listed, and may open streams. `false` when there is another
     /// connection with it that stays.
     async fn opened(&mut self) -> bool {
@@ -242,7 +278,7 @@ impl Conversation {
         if !self.running.links.add(&link) {
             if let Some(other) = self.running.links.find(&peer) {
                 // A peer that was started anew looks like this as well: is the other one alive?
-                self.running.tasks.spawn(check(other));
+                self.running.tasks.spawn(async move { other.check().await });
             }
             self.end(Closing::Duplicate).await;
             return false;
@@ -282,10 +318,9 @@ impl Conversation {
         let mut outputs: Vec<_> =
             frames.into_iter().map(ControlFrame::Statements).map(Output::Send).collect();
         let peer = self.channel.peer();
-        for said in self.running.known.news_for(&self.running, &peer, &mut self.told) {
-            let records = vec![Bytes::from(said.to_bytes())];
-            outputs.push(Output::Send(ControlFrame::Records(Records { records })));
-        }
+        let said = self.running.known.news_for(&self.running, &peer, &mut self.told);
+        let records = Records::frames(said.iter().map(|said| Bytes::from(said.to_bytes())));
+        outputs.extend(records.into_iter().map(ControlFrame::Records).map(Output::Send));
         outputs
     }
 
@@ -320,8 +355,10 @@ impl Conversation {
             End::Misuse => Closing::Protocol,
         };
         tracing::debug!(peer = %self.channel.peer().short(), "a connection ends: {end:?}");
-        if end == End::RefusedByPeer {
-            self.running.links.refused(self.channel.peer());
+        match end {
+            End::RefusedByPeer => self.running.links.refused(self.channel.peer()),
+            End::Silent if self.link.is_some() => self.running.tell_missed(self.channel.peer()),
+            _ => {}
         }
         self.end(why).await;
     }
@@ -335,35 +372,11 @@ impl Conversation {
     }
 }
 
-/// Ends a connection whose other end does not answer.
-async fn check(link: Arc<Link>) {
-    if link.ping(ALIVE).await.is_none() {
-        link.close(Closing::Silent);
-    }
-}
-
 async fn read_frames(mut receiving: Receiving, read: mpsc::Sender<ControlFrame>) {
     while let Ok(Some(frame)) = receiving.read().await {
         if read.send(frame).await.is_err() {
             return;
         }
-    }
-}
-
-async fn ended(link: Option<&Link>) {
-    match link {
-        Some(link) => link.ended().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn sleep_until(wake_us: Option<i64>, clock: &dyn Clock) {
-    match wake_us {
-        Some(wake_us) => {
-            let left = u64::try_from(wake_us.saturating_sub(clock.now_us())).unwrap_or(0);
-            tokio::time::sleep(Duration::from_micros(left)).await;
-        }
-        None => std::future::pending().await,
     }
 }
 

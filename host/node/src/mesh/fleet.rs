@@ -261,3 +261,6 @@ fn waterfall(parts: &[Part]) -> Vec<Value> {
     });
     calls.collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,13 @@
 //! What this node knows of the others, and what it says of itself: records, offers, which peers rest,
 //! and from all of it where a call runs.
 
+mod own;
+
 use std::{
     collections::BTreeMap,
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
 };
 
@@ -21,8 +23,8 @@ use meshhost_core::{
         key::NodeKey,
         membership::Membership,
         record::{
-            Load, NodeRecord, NodeState, Offer, OfferState, Offered, RecordError, ResourceClass,
-            Said, offered_to,
+            Load, NodeRecord, Offer, OfferState, Offered, RecordError, ResourceClass, Said,
+            offered_to,
         },
         route::{Here, Link as Way, Pin, Request, Route, Situation, route},
         share::{covers, reaches},
@@ -30,12 +32,10 @@ use meshhost_core::{
 };
 use tokio::sync::watch;
 
-use super::{running::Running, warm::WarmModels};
-use crate::{
-    door::Door,
-    registry::{Served, Snapshot},
-    sys,
-};
+use super::running::Running;
+use crate::registry::{Served, Snapshot};
+pub(super) use own::keep_telling;
+use own::own_record;
 
 /// What this node knows of the others.
 #[derive(Debug)]
@@ -77,23 +77,6 @@ impl Known {
 
     fn tell(&self) {
         self.news.send_modify(|count| *count += 1);
-    }
-
-    /// Says anew what this node is.
-    pub(super) fn publish(&self, running: &Running) {
-        let now_us = running.clock.now_us();
-        let mut catalogue = lock(&self.catalogue);
-        let record = own_record(running, &self.policy, catalogue.next_version(now_us), now_us);
-        match running.community.sign(&record) {
-            Some(signed) => {
-                if let Err(error) = catalogue.publish(signed, now_us) {
-                    tracing::warn!("this node's own record is not right: {error}");
-                }
-            }
-            None => tracing::warn!("this node's own record is too long to be signed"),
-        }
-        drop(catalogue);
-        self.tell();
     }
 
     /// A connection to a peer was made: it offers anew, and rests no more.
@@ -291,40 +274,6 @@ impl Known {
     }
 }
 
-fn own_record(running: &Running, policy: &MeshConfig, version: u64, now_us: i64) -> NodeRecord {
-    let said = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
-    let state = match (said(&running.leaving), said(&running.draining)) {
-        (true, _) => NodeState::Left,
-        (false, true) => NodeState::Draining,
-        (false, false) => NodeState::Serving,
-    };
-    let door = running.door.upgrade();
-    NodeRecord {
-        community: running.community.membership(Membership::community),
-        node: running.community.own(),
-        name: running.community.name().to_owned(),
-        roles: policy.roles.clone(),
-        // Nobody can dial a command: it is gone soon.
-        addresses: if running.serves { running.own_addresses() } else { Vec::new() },
-        version,
-        issued_us: now_us,
-        engine: meshhost_runtime::ENGINE_VERSION,
-        program: program_version(),
-        state,
-        load: door.map_or_else(Load::default, |door| load(&door, &running.models)),
-        models: running.models.names(),
-    }
-}
-
-fn program_version() -> semver::Version {
-    env!("CARGO_PKG_VERSION").parse().unwrap_or(semver::Version::new(0, 0, 0))
-}
-
-fn load(door: &Door, models: &WarmModels) -> Load {
-    let (slots_free, slots) = door.runtime.get().map_or((0, 0), |runtime| runtime.slots());
-    Load { slots_free, slots, cpu: sys::load_per_core(), gpu: models.gpu() }
-}
-
 /// What this node offers to a peer now.
 fn offer(running: &Running, peer: &NodeKey) -> Vec<Offered> {
     let Some(door) = running.door.upgrade() else { return Vec::new() };
@@ -394,23 +343,5 @@ fn class(grants: &EffectiveGrants) -> ResourceClass {
         ResourceClass::Io
     } else {
         ResourceClass::Cpu
-    }
-}
-
-/// Keeps what others are told of this node true, until the mesh ends.
-pub(super) async fn keep_telling(running: std::sync::Arc<Running>) {
-    /// How often a load is told anew: half of the time after which others count it as unknown.
-    const AGAIN: std::time::Duration = std::time::Duration::from_secs(20);
-    let Some(mut plugins) = running.door.upgrade().map(|door| door.registry.changes()) else {
-        return;
-    };
-    loop {
-        running.known.publish(&running);
-        tokio::select! {
-            biased;
-            () = running.closing.cancelled() => return,
-            Ok(()) = plugins.changed() => {}
-            () = tokio::time::sleep(AGAIN) => {}
-        }
     }
 }

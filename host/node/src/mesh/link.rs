@@ -18,6 +18,8 @@ use super::transport::{Channel, Closing};
 /// KiB of questions that one peer may have here at once, those that are worked on included: four of the
 /// longest.
 const ROOM_KIB: usize = 4 * 17 * 1024;
+/// How long a peer may take to show that it lives, when it seems to be gone or to have been started anew.
+const ALIVE: Duration = Duration::from_millis(500);
 /// How long a link may be without its connection for calls, which is made right after it.
 const CALLS: Duration = Duration::from_secs(5);
 
@@ -92,6 +94,10 @@ pub(super) struct Link {
     answers: watch::Sender<i64>,
     /// When it was opened, in microseconds since 1970.
     pub(super) opened_us: i64,
+    /// Whether it is looked whether the peer answers.
+    checking: AtomicBool,
+    /// Where the connection was whose place it took.
+    took_from: OnceLock<SocketAddr>,
     ended: CancellationToken,
 }
 
@@ -108,8 +114,23 @@ impl Link {
             ends,
             answers: watch::Sender::new(0),
             opened_us,
+            checking: AtomicBool::new(false),
+            took_from: OnceLock::new(),
             ended: CancellationToken::new(),
         })
+    }
+
+    /// Notes that it takes the place of another connection with the same peer. Whoever takes back what was
+    /// taken from it is not the one who took it.
+    pub(super) fn take_place_of(&self, other: &Self) {
+        let (here, there) = (self.address(), other.address());
+        let _ = self.took_from.set(there);
+        if here != there && other.took_from.get() == Some(&here) {
+            tracing::warn!(
+                peer = %self.peer, %here, %there,
+                "two nodes run with one key: revoke it, and let them in anew with keys of their own"
+            );
+        }
     }
 
     /// The peer answered after so many microseconds.
@@ -188,6 +209,18 @@ impl Link {
         let answered = tokio::time::timeout(patience, answers.changed()).await;
         answered.ok()?.ok()?;
         Some(self.round_trip())
+    }
+
+    /// Ends it when the peer does not answer. Once at a time, whoever wants to know.
+    pub(super) async fn check(&self) {
+        if self.checking.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let patience = ALIVE.max(self.round_trip() * 4);
+        if self.ping(patience).await.is_none() {
+            self.close(Closing::Silent);
+        }
+        self.checking.store(false, Ordering::SeqCst);
     }
 
     /// Ends it.

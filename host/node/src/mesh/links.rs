@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    ops::Bound,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -16,6 +17,12 @@ const AGAIN_FIRST: Duration = Duration::from_millis(100);
 const AGAIN_MOST: Duration = Duration::from_secs(30);
 /// How long a peer that refused this node is left alone.
 const REFUSED: Duration = Duration::from_secs(30);
+/// How long a connection has to last for the next one to be made as soon as it is gone: two that end each
+/// other's would do so without rest.
+const SETTLED: Duration = Duration::from_secs(10);
+
+/// How many peers a node watches.
+pub(super) const WATCHED: usize = 2;
 
 /// The connected peers.
 #[derive(Debug)]
@@ -29,6 +36,12 @@ pub(super) struct Links {
 struct Table {
     live: BTreeMap<NodeKey, Arc<Link>>,
     tries: BTreeMap<NodeKey, Try>,
+}
+
+impl Table {
+    fn is_live(&self, peer: &NodeKey) -> bool {
+        self.live.get(peer).is_some_and(|link| !link.has_ended())
+    }
 }
 
 /// The last try to reach a peer.
@@ -62,17 +75,20 @@ impl Links {
     /// later replaces what it made before, which is dead then.
     pub(super) fn add(&self, link: &Arc<Link>) -> bool {
         let mut table = self.table();
-        if let Some(other) = table.live.get(&link.peer)
-            && !other.has_ended()
-        {
+        if let Some(other) = table.live.get(&link.peer).filter(|it| !it.has_ended()).cloned() {
             let made_by_lower = (link.side == Side::Dialled) == (self.own < link.peer);
             if link.side != other.side && !made_by_lower {
                 return false;
             }
+            link.take_place_of(&other);
             other.close(Closing::Duplicate);
         }
         table.live.insert(link.peer, Arc::clone(link));
-        table.tries.remove(&link.peer);
+        match table.tries.get_mut(&link.peer) {
+            // How long it lasts decides when it is made again.
+            Some(again) if again.dialling => again.refused = false,
+            _ => drop(table.tries.remove(&link.peer)),
+        }
         drop(table);
         self.touch();
         true
@@ -98,10 +114,20 @@ impl Links {
         self.table().live.values().filter(|link| !link.has_ended()).cloned().collect()
     }
 
+    /// Whether this node watches a peer: each does so with the next two by key of those that it is
+    /// connected with, so that somebody misses a node soon without everybody asking it all the time.
+    pub(super) fn watches(&self, peer: &NodeKey) -> bool {
+        let table = self.table();
+        let after = (Bound::Excluded(self.own), Bound::Unbounded);
+        let next = table.live.range(after).chain(&table.live);
+        let live = next.filter(|(_, link)| !link.has_ended()).map(|(key, _)| key);
+        live.take(WATCHED).any(|key| key == peer)
+    }
+
     /// Whether a peer is to be dialled now; if so, it counts as being dialled until [`Self::dialled`].
     pub(super) fn take_turn(&self, peer: &NodeKey, now: Instant) -> bool {
         let mut table = self.table();
-        if *peer == self.own || table.live.get(peer).is_some_and(|link| !link.has_ended()) {
+        if *peer == self.own || table.is_live(peer) {
             return false;
         }
         let first =
@@ -114,10 +140,13 @@ impl Links {
         true
     }
 
-    /// A dialled connection has ended, or was never made.
-    pub(super) fn dialled(&self, peer: &NodeKey, now: Instant) {
+    /// A dialled connection has ended after so long, or was never made.
+    pub(super) fn dialled(&self, peer: &NodeKey, lasted: Duration, now: Instant) {
         if let Some(again) = self.table().tries.get_mut(peer) {
             again.dialling = false;
+            if lasted >= SETTLED {
+                again.wait = AGAIN_FIRST;
+            }
             if std::mem::take(&mut again.hurried) {
                 *again = Try { next: now, wait: AGAIN_FIRST, ..*again };
             } else {
@@ -170,7 +199,8 @@ impl Links {
     /// When the next peer is to be dialled.
     pub(super) fn next_turn(&self) -> Option<Instant> {
         let table = self.table();
-        table.tries.values().filter(|again| !again.dialling).map(|again| again.next).min()
+        let due = table.tries.iter().filter(|(peer, it)| !it.dialling && !table.is_live(peer));
+        due.map(|(_, again)| again.next).min()
     }
 }
 
@@ -185,14 +215,14 @@ mod tests {
         let key = |seed| Signer::from_seed(&[seed; 32]).node_key();
         let (links, peer, now) = (Links::new(key(1)), key(2), Instant::now());
         assert!(links.take_turn(&peer, now));
-        links.dialled(&peer, now);
+        links.dialled(&peer, Duration::ZERO, now);
         assert!(!links.take_turn(&peer, now), "it rests after a failure");
         assert!(links.take_turn(&peer, now + AGAIN_FIRST));
         links.hurry(&peer);
         assert!(!links.take_turn(&peer, now + AGAIN_MOST), "it is being dialled");
-        links.dialled(&peer, now);
+        links.dialled(&peer, Duration::ZERO, now);
         assert!(links.take_turn(&peer, now), "what was new came meanwhile");
-        links.dialled(&peer, now);
+        links.dialled(&peer, Duration::ZERO, now);
         assert!(!links.take_turn(&peer, now), "once");
     }
 }

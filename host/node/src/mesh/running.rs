@@ -16,7 +16,7 @@ use meshhost_core::{
         key::NodeKey,
         membership::{MemberStatement, Membership},
         signed::Signed,
-        wire::{ControlFrame, Hello, PROTOCOL, Statements},
+        wire::{ControlFrame, Hello, Missed, PROTOCOL, Statements},
     },
     outcome::Refusal,
     ports::Clock,
@@ -261,6 +261,7 @@ impl Running {
         }
         let running = Arc::clone(self);
         self.tasks.spawn(async move {
+            let mut lasted = Duration::ZERO;
             for address in addresses {
                 let dial = running.transport.dial(address, peer, Protocol::Control);
                 let dialled = tokio::select! {
@@ -270,8 +271,9 @@ impl Running {
                 };
                 match dialled {
                     Ok(channel) => {
-                        let hello = running.hello();
+                        let (hello, begun) = (running.hello(), Instant::now());
                         Conversation::dial(Arc::clone(&running), channel, hello).await;
+                        lasted = begun.elapsed();
                         break;
                     }
                     Err(error) => {
@@ -279,7 +281,7 @@ impl Running {
                     }
                 }
             }
-            running.links.dialled(&peer, Instant::now());
+            running.links.dialled(&peer, lasted, Instant::now());
         });
     }
 
@@ -296,8 +298,10 @@ impl Running {
         found.await.flatten()
     }
 
-    /// Waits until it is known of every member whether it can be reached, or for `patience`.
+    /// Waits until it is known of every member whether it can be reached, or until this node has run for
+    /// `patience`: later on no member can make calls wait by what it leaves out.
     pub(super) async fn settled(&self, patience: Duration) {
+        let patience = patience.saturating_sub(self.begun.elapsed());
         let open = || {
             let members =
                 self.community.membership(|it| it.members().keys().copied().collect::<Vec<_>>());
@@ -325,6 +329,20 @@ impl Running {
             }
         };
         tokio::time::timeout(patience, found).await.ok()
+    }
+
+    /// Tells every connected peer that another one does not answer any more.
+    pub(super) fn tell_missed(&self, node: NodeKey) {
+        for link in self.links.all().into_iter().filter(|link| link.peer != node) {
+            link.send(ControlFrame::Missed(Missed { node }));
+        }
+    }
+
+    /// Looks whether a peer that another one misses is there.
+    pub(super) fn look_for(&self, node: &NodeKey) {
+        if let Some(link) = self.links.find(node) {
+            self.tasks.spawn(async move { link.check().await });
+        }
     }
 
     /// Tells every connected peer that this node leaves the community.

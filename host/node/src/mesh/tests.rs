@@ -1,6 +1,9 @@
 //! What a node says to those whom it does not know, over real QUIC on loopback.
 
-use std::net::SocketAddr;
+use std::{
+    net::SocketAddr,
+    sync::atomic::{AtomicI64, Ordering},
+};
 
 use meshhost_core::{
     config::NodeConfig,
@@ -23,6 +26,11 @@ use crate::{
 };
 
 mod blobs;
+mod clocks;
+mod floods;
+mod member;
+mod providers;
+mod watching;
 
 async fn warm_models(store: &Store, lifecycle: &Lifecycle) -> WarmModels {
     let config = &NodeConfig::DEFAULT.inference;
@@ -34,45 +42,77 @@ async fn warm_models(store: &Store, lifecycle: &Lifecycle) -> WarmModels {
     WarmModels { catalogue, serving: Arc::new(serving) }
 }
 
-/// A node that began a community and listens.
-struct Fixture {
+/// The machine's clock, so many microseconds off.
+#[derive(Debug, Default)]
+struct OffClock(AtomicI64);
+
+impl Clock for OffClock {
+    fn now_us(&self) -> i64 {
+        SystemClock.now_us() + self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// A node that listens, and the first ticket of the community that it began.
+pub(super) struct Fixture {
     _home: tempfile::TempDir,
-    store: Store,
+    pub(super) store: Store,
     mesh: Arc<Mesh>,
+    clock: Arc<OffClock>,
     ticket: String,
 }
 
 impl Fixture {
-    async fn new() -> Self {
+    /// A node that began a community.
+    pub(super) async fn new() -> Self {
+        Self::with_clock(0).await
+    }
+
+    /// The same, whose clock is off.
+    async fn with_clock(off_us: i64) -> Self {
+        let mut node = Self::alone(off_us).await;
+        let init = MeshRequest::Init {
+            community: "home".to_owned(),
+            name: Some("node".to_owned()),
+            listen: "127.0.0.1:0".to_owned(),
+        };
+        let MeshReply::Entered(entered) = node.ask(init).await.unwrap() else {
+            panic!("it began none")
+        };
+        node.ticket = entered.ticket.unwrap().ticket;
+        node
+    }
+
+    /// A node of no community.
+    async fn alone(off_us: i64) -> Self {
         let home = tempfile::tempdir().unwrap();
-        let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+        let clock = Arc::new(OffClock(AtomicI64::new(off_us)));
+        let entropy = Arc::new(SystemEntropy);
         let data = home.path().join("data");
         let options = Options { data, config: Config::default(), access: Access::Node };
         let directory = DataDirectory::open(&options.data, options.access).await.unwrap();
         let node = meshhost_core::config::NodeConfig::DEFAULT;
         let store = Store::open(directory, &node, clock.clone(), entropy.clone()).await.unwrap();
         let host_id = store.keys.host_id().clone();
-        let lifecycle = Lifecycle { evidence: store.evidence.clone(), host_id, clock, entropy };
+        let evidence = store.evidence.clone();
+        let lifecycle = Lifecycle { evidence, host_id, clock: clock.clone(), entropy };
         let policy = MeshConfig::DEFAULT;
         let models = warm_models(&store, &lifecycle).await;
         let access = options.access;
         let parts = Parts { door: Weak::new(), lifecycle, access, policy, models };
         let mesh = Mesh::open(&store, parts).await.unwrap();
-        let me = Entrance::command_line("me");
-        let init = MeshRequest::Init {
-            community: "home".to_owned(),
-            name: Some("node".to_owned()),
-            listen: "127.0.0.1:0".to_owned(),
-        };
-        let MeshReply::Entered(entered) = mesh.handle(&me, init).await.unwrap() else {
-            panic!("it began none")
-        };
-        let ticket = entered.ticket.unwrap().ticket;
-        Self { _home: home, store, mesh, ticket }
+        Self { _home: home, store, mesh, clock, ticket: String::new() }
+    }
+
+    async fn ask(&self, request: MeshRequest) -> Result<MeshReply, Refusal> {
+        self.mesh.handle(&Entrance::command_line("me"), request).await
+    }
+
+    fn running(&self) -> Arc<Running> {
+        self.mesh.state().running.unwrap()
     }
 
     fn address(&self) -> SocketAddr {
-        self.mesh.state().running.unwrap().own_addresses()[0]
+        self.running().own_addresses()[0]
     }
 
     fn community(&self) -> Digest {
@@ -89,6 +129,20 @@ impl Fixture {
         let dialled = stranger(seed).dial(self.address(), self.mesh.own, protocol).await;
         dialled.unwrap()
     }
+}
+
+/// Looks again and again until there is something; fails the test when that takes too long.
+async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let found = async {
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let found = tokio::time::timeout(Duration::from_secs(60), found).await;
+    found.unwrap_or_else(|_| panic!("{what} did not happen"))
 }
 
 fn stranger(seed: u8) -> Transport {

@@ -36,10 +36,14 @@ const HANDSHAKES_MAX: usize = 64;
 const HANDSHAKES_UNPROVED: usize = 16;
 /// How long a handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(5);
-/// How often an idle connection shows that it lives.
-const KEEP_ALIVE: Duration = Duration::from_secs(5);
-/// Silence after which a connection is dead: three signs of life that did not come.
-const IDLE: Duration = Duration::from_secs(16);
+/// How often the side that dialled shows on an idle connection of control that it lives, so that what lies
+/// between does not forget the way. That a peer is gone is found out sooner, by asking it.
+const KEEP_ALIVE: Duration = Duration::from_secs(25);
+/// Silence after which such a connection is dead: three signs of life that did not come.
+const IDLE: Duration = Duration::from_secs(76);
+/// The same for a connection for calls, which ends with the one for control beside it.
+const CALLS_KEEP_ALIVE: Duration = Duration::from_secs(240);
+const CALLS_IDLE: Duration = Duration::from_secs(600);
 /// Streams that a member may have open at once on one connection.
 const STREAMS_MAX: u32 = 256;
 /// Bytes that a peer may send ahead of what is read: in one stream, and on one connection.
@@ -109,7 +113,8 @@ pub(super) enum DialError {
 pub(super) struct Transport {
     endpoint: Endpoint,
     tls: Tls,
-    settings: Arc<TransportConfig>,
+    control: Arc<TransportConfig>,
+    calls: Arc<TransportConfig>,
     handshakes: Arc<Semaphore>,
 }
 
@@ -119,21 +124,40 @@ impl Transport {
     /// # Errors
     /// [`Code::MeshAddress`] when the address is taken or is not this machine's.
     pub(super) fn bind(address: SocketAddr, tls: Tls) -> Result<Self, Refusal> {
-        let settings = Arc::new(settings()?);
+        // What is accepted is kept alive by the one who dialled, and dies of the shorter silence of both.
+        let accepted = Arc::new(settings(None, CALLS_IDLE)?);
+        let control = Arc::new(settings(Some(KEEP_ALIVE), IDLE)?);
+        let calls = Arc::new(settings(Some(CALLS_KEEP_ALIVE), CALLS_IDLE)?);
         let server = tls.server(&[CONTROL, CALLS]).map_err(fault)?;
         let server = QuicServerConfig::try_from(server).map_err(fault)?;
         let mut server = ServerConfig::with_crypto(Arc::new(server));
-        server.transport_config(Arc::clone(&settings)).max_incoming(HANDSHAKES_MAX * 4);
+        server.transport_config(accepted).max_incoming(HANDSHAKES_MAX * 4);
         let socket = std::net::UdpSocket::bind(address).map_err(|error| taken(address, &error))?;
         let runtime = quinn::default_runtime().ok_or_else(|| fault("no runtime"))?;
         let endpoint = Endpoint::new(EndpointConfig::default(), Some(server), socket, runtime)
             .map_err(fault)?;
-        Ok(Self { endpoint, tls, settings, handshakes: Arc::new(Semaphore::new(HANDSHAKES_MAX)) })
+        let handshakes = Arc::new(Semaphore::new(HANDSHAKES_MAX));
+        Ok(Self { endpoint, tls, control, calls, handshakes })
     }
 
     /// Where it listens.
     pub(super) fn address(&self) -> Option<SocketAddr> {
         self.endpoint.local_addr().ok()
+    }
+
+    /// Handshakes that are half-way.
+    #[cfg(test)]
+    pub(super) fn handshakes(&self) -> usize {
+        HANDSHAKES_MAX - self.handshakes.available_permits()
+    }
+
+    /// The same socket, for connections on which next to nothing is taken ahead of what is read.
+    #[cfg(test)]
+    pub(super) fn taking_little(mut self) -> Self {
+        let mut settings = settings(None, IDLE).unwrap();
+        settings.stream_receive_window(VarInt::from_u32(16));
+        self.control = Arc::new(settings);
+        self
     }
 
     /// The next connection that somebody makes; `None` when the socket is closed. The handshake is
@@ -170,7 +194,10 @@ impl Transport {
         let crypto = tls.and_then(|tls| QuicClientConfig::try_from(tls).ok());
         let crypto = crypto.ok_or(DialError::AnotherNode)?;
         let mut config = ClientConfig::new(Arc::new(crypto));
-        config.transport_config(Arc::clone(&self.settings));
+        config.transport_config(Arc::clone(match protocol {
+            Protocol::Control => &self.control,
+            Protocol::Calls => &self.calls,
+        }));
         // The name is sent nowhere: keys tell nodes apart.
         let connecting = self
             .endpoint
@@ -200,7 +227,7 @@ fn canonical(address: SocketAddr) -> SocketAddr {
     }
 }
 
-fn settings() -> Result<TransportConfig, Refusal> {
+fn settings(keep_alive: Option<Duration>, idle: Duration) -> Result<TransportConfig, Refusal> {
     let mut settings = TransportConfig::default();
     settings
         .max_concurrent_bidi_streams(VarInt::from_u32(1))
@@ -209,8 +236,8 @@ fn settings() -> Result<TransportConfig, Refusal> {
         .stream_receive_window(VarInt::from_u32(STREAM_WINDOW_BYTES))
         .receive_window(VarInt::from_u32(CONNECTION_WINDOW_BYTES))
         .send_window(SEND_WINDOW_BYTES)
-        .keep_alive_interval(Some(KEEP_ALIVE))
-        .max_idle_timeout(Some(IDLE.try_into().map_err(fault)?));
+        .keep_alive_interval(keep_alive)
+        .max_idle_timeout(Some(idle.try_into().map_err(fault)?));
     Ok(settings)
 }
 
@@ -308,6 +335,12 @@ impl Channel {
     #[cfg(test)]
     pub(super) async fn closed(&self) {
         self.connection.closed().await;
+    }
+
+    /// Whether the other end takes what is sent outside of streams.
+    #[cfg(test)]
+    pub(super) fn takes_datagrams(&self) -> bool {
+        self.connection.max_datagram_size().is_some()
     }
 
     /// Why the other end closed it, when it said so.

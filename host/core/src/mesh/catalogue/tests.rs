@@ -244,6 +244,76 @@ fn a_peer_is_sent_what_it_does_not_have_once() {
 }
 
 #[test]
+fn how_busy_a_node_is_comes_from_itself_alone_and_what_else_changes_is_passed_on() {
+    let (membership, mut two) = (membership(), PeerHas::default());
+    let mut catalogue = Catalogue::new(key(1));
+    let mut three = PeerHas::default();
+    let mut hears = |record: &NodeRecord| {
+        catalogue.learn_record(signed(record), &mut two, &membership, 0).unwrap();
+        catalogue.news_for(&mut three, &membership)
+    };
+    let load = |slots_free| Load { slots_free, ..record(2, 1).load };
+    assert_eq!(hears(&record(2, 1)), [signed(&record(2, 1))], "at first all of it is new");
+    assert!(hears(&NodeRecord { load: load(1), ..record(2, 2) }).is_empty());
+    let draining = NodeRecord { state: NodeState::Draining, load: load(0), ..record(2, 3) };
+    assert_eq!(hears(&draining), [signed(&draining)]);
+    assert!(hears(&NodeRecord { load: load(2), version: 4, ..draining }).is_empty());
+}
+
+#[test]
+fn a_node_publishes_what_has_changed_and_else_seldom() {
+    let mut catalogue = Catalogue::new(key(1));
+    let now = record(1, 1);
+    assert!(catalogue.is_due(&now, 0), "it has not said anything");
+    catalogue.publish(signed(&now), 0).unwrap();
+    let with =
+        |slots_free, cpu| NodeRecord { load: Load { slots_free, cpu, ..now.load }, ..now.clone() };
+    for (record, at_us, due) in [
+        (&now, LOOK_US, false),
+        (&now, PUBLISH_US - 1, false),
+        (&now, PUBLISH_US, true),
+        (&now, -1, true),
+        (&with(4, Some(590)), LOOK_US, false),
+        (&with(4, Some(601)), LOOK_US, true),
+        (&with(0, Some(100)), LOOK_US, true),
+        (&NodeRecord { name: "another".to_owned(), ..now.clone() }, LOOK_US, true),
+    ] {
+        assert_eq!(catalogue.is_due(record, at_us), due, "{record:?} at {at_us}");
+    }
+}
+
+/// A member that says what it may not, and much of it, and another one that goes on being known.
+#[test]
+fn thousands_of_false_records_fill_nothing_and_reach_nobody() {
+    let (membership, mut hostile) = (membership(), PeerHas::default());
+    let mut catalogue = Catalogue::new(key(1));
+    catalogue.publish(signed(&record(1, 1)), 0).unwrap();
+    catalogue.learn_record(signed(&record(3, 1)), &mut PeerHas::default(), &membership, 0).unwrap();
+    let large = Load { slots_free: 9, ..record(2, 1).load };
+    for version in 1..=2_000 {
+        // Signed by it about another; of no member; of another community; with more than fits; and its own.
+        let forged = Signed::sign(&NodeRecord { node: key(3), ..record(2, version) }, &signer(2));
+        let foreign = NodeRecord { community: Digest::of(b"x"), ..record(2, version) };
+        let wrong = [
+            forged.unwrap(),
+            signed(&record(9, version)),
+            signed(&foreign),
+            signed(&NodeRecord { load: large, ..record(2, version) }),
+        ];
+        for one in wrong {
+            catalogue.learn_record(one, &mut hostile, &membership, 0).unwrap_err();
+        }
+        let own = NodeRecord { name: format!("name-{version}"), ..record(2, version) };
+        catalogue.learn_record(signed(&own), &mut hostile, &membership, 0).unwrap();
+    }
+    assert_eq!(catalogue.records.len(), 3, "one of each member that said something");
+    assert!(hostile.0.len() <= 3);
+    assert_eq!(version(&catalogue, &membership, 3), Some(1), "nobody speaks for another");
+    let news = catalogue.news_for(&mut PeerHas::default(), &membership);
+    assert_eq!(news.len(), 3, "and of all that a peer is told the last");
+}
+
+#[test]
 fn a_node_that_forgot_its_version_learns_it_from_others() {
     let (membership, mut has) = (membership(), PeerHas::default());
     let mut catalogue = Catalogue::new(key(1));

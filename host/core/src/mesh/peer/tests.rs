@@ -168,3 +168,34 @@ fn leaving_is_said_once_and_only_to_peers() {
     let heard = peer.handle(Input::Frame(ControlFrame::Leaving(Leaving)), NOW);
     assert_eq!(heard, [Output::Close(End::Left)]);
 }
+
+#[test]
+fn a_peer_that_is_watched_is_asked_without_calls_and_missed_when_it_does_not_answer() {
+    let mut peer = open();
+    peer.handle(Input::Watched(true), NOW);
+    assert_eq!(peer.wake_us(), Some(NOW + WATCH_US));
+    let mut now_us = NOW;
+    for number in 1..=u64::from(PROBES_LOST) {
+        assert_eq!(peer.handle(Input::Tick, now_us + WATCH_US - 1), []);
+        now_us += WATCH_US;
+        assert_eq!(peer.handle(Input::Tick, now_us), [Output::Send(ping(number))]);
+    }
+    assert_eq!(peer.handle(Input::Tick, now_us + WATCH_US), [Output::Close(End::Silent)]);
+    // With calls in flight it is asked as often as ever.
+    let mut peer = open();
+    peer.handle(Input::Watched(true), NOW);
+    peer.handle(Input::CallsInFlight(1), NOW);
+    assert_eq!(peer.wake_us(), Some(NOW + PROBE_US));
+    peer.handle(Input::CallsInFlight(0), NOW);
+    assert_eq!(peer.wake_us(), Some(NOW + WATCH_US));
+    peer.handle(Input::Watched(false), NOW);
+    assert_eq!(peer.wake_us(), None);
+}
+
+#[test]
+fn what_a_peer_misses_is_passed_on_when_it_is_one() {
+    let node = Signer::from_seed(&[3; 32]).node_key();
+    let missed = || Input::Frame(ControlFrame::Missed(Missed { node }));
+    assert_eq!(open().handle(missed(), NOW), [Output::Missed(node)]);
+    assert_eq!(Peer::accept(NOW).handle(missed(), NOW), [Output::Close(End::Misuse)]);
+}

@@ -6,6 +6,7 @@ use super::bounded::{Bytes, Check, Problem, Secret, holds, list};
 use crate::{
     id::Digest,
     mesh::{
+        key::NodeKey,
         membership::{Genesis, MemberStatement, is_name},
         signed::{Signed, Statement},
     },
@@ -15,6 +16,8 @@ use crate::{
 pub(super) const STATEMENTS_MAX: usize = 512;
 /// Most records in one frame; who has more sends more frames.
 pub(super) const RECORDS_MAX: usize = 256;
+/// Bytes of records with which a frame counts as full when it is made.
+const FULL_BYTES: usize = 512 * 1024;
 /// Longest record, in bytes.
 const RECORD_BYTES_MAX: usize = 160 * 1024;
 /// Bytes of a signature.
@@ -102,6 +105,27 @@ impl Check for Records {
     }
 }
 
+impl Records {
+    /// Any number of records in few frames.
+    #[must_use]
+    pub fn frames(records: impl IntoIterator<Item = Bytes>) -> Vec<Self> {
+        let (mut frames, mut bytes) = (Vec::<Self>::new(), 0);
+        for record in records {
+            bytes += record.len();
+            match frames.last_mut() {
+                Some(last) if last.records.len() < RECORDS_MAX && bytes <= FULL_BYTES => {
+                    last.records.push(record);
+                }
+                _ => {
+                    bytes = record.len();
+                    frames.push(Self { records: vec![record] });
+                }
+            }
+        }
+        frames
+    }
+}
+
 /// The number of a ping, and of the pong that answers it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Number {
@@ -110,6 +134,15 @@ pub struct Number {
 }
 
 impl Check for Number {}
+
+/// A node that does not answer the sender any more. Whoever hears it asks that node itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Missed {
+    /// Which.
+    pub node: NodeKey,
+}
+
+impl Check for Missed {}
 
 /// The last frame of a side that closes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

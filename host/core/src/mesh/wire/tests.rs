@@ -280,3 +280,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn records_travel_in_few_frames_none_of_which_is_too_long() {
+    let large = Bytes::from(vec![7; 160 * 1024]);
+    let small = Bytes::from(vec![7; 200]);
+    for (records, frames) in [
+        (vec![], 0),
+        (vec![small.clone(); 100], 1),
+        (vec![small.clone(); 600], 3),
+        (vec![large.clone(); 10], 4),
+        (vec![large, small], 1),
+    ] {
+        let made = Records::frames(records.clone());
+        assert_eq!(made.len(), frames);
+        assert!(made.iter().all(|one| ControlFrame::Records(one.clone()).encode().is_ok()));
+        let all: Vec<_> = made.into_iter().flat_map(|one| one.records).collect();
+        assert_eq!(all, records);
+    }
+}

@@ -1,11 +1,11 @@
 //! An echo over the same transport and nothing else: what the benchmark compares calls with.
 
-use std::io;
+use std::{io, time::Duration};
 
 use meshhost_core::evidence::sign::Signer;
 
-use super::{Channel, Protocol, Stream, Transport};
-use crate::mesh::tls::Tls;
+use super::{CALLS_KEEP_ALIVE, Channel, KEEP_ALIVE, Protocol, Stream, Transport};
+use crate::mesh::{links::WATCHED, tls::Tls};
 
 /// Most bytes of one echo.
 const BYTES_MAX: usize = 64 * 1024;
@@ -20,6 +20,11 @@ pub struct Bare {
 }
 
 impl Bare {
+    /// How often an idle connection is kept alive: that of control, and that for calls.
+    pub const KEEP_ALIVE: [Duration; 2] = [KEEP_ALIVE, CALLS_KEEP_ALIVE];
+    /// How many peers a node watches.
+    pub const WATCHED: usize = WATCHED;
+
     /// Binds and connects both.
     ///
     /// # Errors

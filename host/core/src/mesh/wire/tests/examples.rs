@@ -61,6 +61,7 @@ pub(super) fn control() -> Vec<(&'static str, ControlFrame)> {
         ("ping", ControlFrame::Ping(Number { number: 300 })),
         ("pong", ControlFrame::Pong(Number { number: u64::MAX })),
         ("leaving", ControlFrame::Leaving(Leaving)),
+        ("missed", ControlFrame::Missed(Missed { node: key(2) })),
     ]
 }
 
