@@ -115,7 +115,6 @@ async fn a_provider_that_failed_rests_and_one_call_alone_finds_out_whether_it_is
     .await;
     until("the others are told", async || {
         let waiting = calls.iter().filter(|call| !call.is_finished()).count();
-        eprintln!("{waiting} of {}", calls.len());
         (waiting == 1).then_some(())
     })
     .await;
