@@ -54,28 +54,25 @@ impl Drop for Way {
     }
 }
 
+/// A datagram on its way.
+struct Datagram {
+    /// Who sent it, or whom it goes back to.
+    peer: SocketAddr,
+    back: bool,
+    bytes: Vec<u8>,
+}
+
 /// Carries datagrams both ways. Each who sends has a socket of its own beyond, so that answers find back.
 fn carry(front: &UdpSocket, target: SocketAddr, lost: &AtomicUsize, over: &AtomicBool) {
     front.set_nonblocking(true).expect("a socket");
     let mut beyond: BTreeMap<SocketAddr, UdpSocket> = BTreeMap::new();
-    let mut waiting: BTreeMap<(Instant, usize), (Option<SocketAddr>, SocketAddr, Vec<u8>)> =
-        BTreeMap::new();
-    let mut buffer = vec![0; 65_536];
+    let mut waiting: BTreeMap<(Instant, usize), Datagram> = BTreeMap::new();
     let mut count = 0_usize;
     while !over.load(Ordering::SeqCst) {
-        let mut arrived = Vec::new();
-        while let Ok((length, from)) = front.recv_from(&mut buffer) {
-            arrived.push((None, from, buffer[..length].to_vec()));
-        }
-        for (from, socket) in &beyond {
-            while let Ok(length) = socket.recv(&mut buffer) {
-                arrived.push((Some(*from), *from, buffer[..length].to_vec()));
-            }
-        }
-        for datagram in arrived {
+        for datagram in arrived(front, &beyond) {
             count += 1;
             // Spread, and not in step with what either end repeats.
-            if count.wrapping_mul(7_919) % 1_009 % LOST == 0 {
+            if (count.wrapping_mul(7_919) % 1_009).is_multiple_of(LOST) {
                 lost.fetch_add(1, Ordering::SeqCst);
             } else {
                 waiting.insert((Instant::now() + DELAY, count), datagram);
@@ -84,21 +81,35 @@ fn carry(front: &UdpSocket, target: SocketAddr, lost: &AtomicUsize, over: &Atomi
         while let Some(first) = waiting.first_entry()
             && first.key().0 <= Instant::now()
         {
-            match first.remove() {
-                (Some(back), _, bytes) => drop(front.send_to(&bytes, back)),
-                (None, from, bytes) => {
-                    let socket = beyond.entry(from).or_insert_with(|| {
-                        let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-                        socket.connect(target).expect("an address");
-                        socket.set_nonblocking(true).expect("a socket");
-                        socket
-                    });
-                    let _ = socket.send(&bytes);
-                }
-            }
+            let Datagram { peer, back, bytes } = first.remove();
+            let there = beyond.entry(peer).or_insert_with(|| connected(target));
+            let _ = if back { front.send_to(&bytes, peer) } else { there.send(&bytes) };
         }
         std::thread::sleep(Duration::from_millis(1));
     }
+}
+
+fn connected(target: SocketAddr) -> UdpSocket {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    socket.connect(target).expect("an address");
+    socket.set_nonblocking(true).expect("a socket");
+    socket
+}
+
+/// What has come from either side.
+fn arrived(front: &UdpSocket, beyond: &BTreeMap<SocketAddr, UdpSocket>) -> Vec<Datagram> {
+    let mut buffer = vec![0; 65_536];
+    let mut arrived = Vec::new();
+    while let Ok((length, peer)) = front.recv_from(&mut buffer) {
+        arrived.push(Datagram { peer, back: false, bytes: buffer[..length].to_vec() });
+    }
+    for (peer, socket) in beyond {
+        while let Ok(length) = socket.recv(&mut buffer) {
+            let bytes = buffer[..length].to_vec();
+            arrived.push(Datagram { peer: *peer, back: true, bytes });
+        }
+    }
+    arrived
 }
 
 /// Bytes of which no two groups are the same.

@@ -251,7 +251,9 @@ fn misunderstood(problem: &str) -> Refusal {
 }
 
 /// Asks a peer how a capability is called; `None` when it does not say.
-pub(super) async fn describe(link: &Link, capability: &CapabilityId) -> Option<Value> {
+pub(super) async fn describe(link: &Arc<Link>, capability: &CapabilityId) -> Option<Value> {
+    // As with a call, a peer that is gone is missed at once.
+    let _counted = link.call();
     let asked = async {
         let calls = link.calls().await?;
         let Stream { mut sending, mut receiving } = calls.open().await.ok()?;
@@ -263,5 +265,9 @@ pub(super) async fn describe(link: &Link, capability: &CapabilityId) -> Option<V
             _ => None,
         }
     };
-    tokio::time::timeout(DESCRIPTION, asked).await.ok()?
+    tokio::select! {
+        biased;
+        answered = tokio::time::timeout(DESCRIPTION, asked) => answered.ok()?,
+        () = link.ended() => None,
+    }
 }

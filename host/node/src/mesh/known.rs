@@ -265,7 +265,7 @@ impl Known {
         invocation: &Invocation,
         (deadline_us, now_us): (i64, i64),
     ) -> Result<Pass, Standing> {
-        lock(&self.breakers).admit(peer, &invocation.capability, deadline_us, now_us)
+        lock(&self.breakers).admit(peer, &invocation.capability, now_us, deadline_us)
     }
 
     /// A call that passed has ended.

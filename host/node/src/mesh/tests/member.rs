@@ -72,7 +72,7 @@ impl Member {
     /// From now on it answers whoever asks whether it is there.
     pub(super) fn lives(mut self) -> Living {
         let mut receiving = self.receiving.take().unwrap();
-        let (says, mut said) = mpsc::unbounded_channel();
+        let (says, mut said) = mpsc::channel(64);
         let living = Living { silent: Arc::default(), says };
         let silent = Arc::clone(&living.silent);
         tokio::spawn(async move {
@@ -143,7 +143,7 @@ impl Member {
 #[derive(Debug)]
 pub(super) struct Living {
     silent: Arc<AtomicBool>,
-    says: mpsc::UnboundedSender<ControlFrame>,
+    says: mpsc::Sender<ControlFrame>,
 }
 
 impl Living {
@@ -154,7 +154,7 @@ impl Living {
 
     /// Says something.
     pub(super) fn says(&self, frame: ControlFrame) {
-        self.says.send(frame).unwrap();
+        self.says.try_send(frame).unwrap();
     }
 }
 

@@ -60,12 +60,12 @@ fn answer() -> CallFrame {
 }
 
 /// Calls that came to a member: each is answered when it is told to be, and cut off when nobody tells.
-fn serve(calls: Channel) -> mpsc::UnboundedReceiver<oneshot::Sender<()>> {
-    let (came, coming) = mpsc::unbounded_channel();
+fn serve(calls: Channel) -> mpsc::Receiver<oneshot::Sender<()>> {
+    let (came, coming) = mpsc::channel(64);
     tokio::spawn(async move {
         while let Ok(Stream { mut sending, mut receiving }) = calls.accept().await {
             let (go, told) = oneshot::channel();
-            let _ = came.send(go);
+            let _ = came.send(go).await;
             tokio::spawn(async move {
                 let asked = receiving.read::<CallFrame>().await;
                 assert!(matches!(asked, Ok(Some(CallFrame::Invoke(_)))), "{asked:?}");
@@ -115,7 +115,6 @@ async fn a_provider_that_failed_rests_and_one_call_alone_finds_out_whether_it_is
     .await;
     until("the others are told", async || {
         let waiting = calls.iter().filter(|call| !call.is_finished()).count();
-        eprintln!("{waiting} of {}", calls.len());
         (waiting == 1).then_some(())
     })
     .await;
