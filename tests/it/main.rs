@@ -26,6 +26,7 @@ mod kill;
 mod limits;
 mod linked;
 mod mesh;
+mod mesh_chain;
 mod model_calls;
 mod models;
 #[expect(

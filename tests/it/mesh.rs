@@ -16,8 +16,8 @@ use crate::{
 const LISTEN: [&str; 2] = ["--listen", "127.0.0.1:0"];
 
 /// A node that serves.
-struct Node {
-    home: Home,
+pub(crate) struct Node {
+    pub(crate) home: Home,
     serving: Option<Serving>,
 }
 
@@ -29,7 +29,7 @@ impl Node {
     }
 
     /// A node that begins a community, and its first ticket.
-    fn founder(name: &str) -> (Self, String) {
+    pub(crate) fn founder(name: &str) -> (Self, String) {
         let node = Self::new();
         let begun =
             node.home.run([&["mesh", "init", "home", "--name", name], &LISTEN[..]].concat());
@@ -39,7 +39,7 @@ impl Node {
     }
 
     /// A node that joins with a ticket, and shares this with every member.
-    fn joined(name: &str, ticket: &str, shares: &[&str]) -> Self {
+    pub(crate) fn joined(name: &str, ticket: &str, shares: &[&str]) -> Self {
         let node = Self::new();
         join(&node.home, name, ticket, shares).expect(0);
         node
@@ -56,17 +56,17 @@ impl Node {
         self
     }
 
-    fn ticket(&self) -> String {
+    pub(crate) fn ticket(&self) -> String {
         self.home.run(["mesh", "ticket"]).expect(0).stdout
     }
 
-    fn with_echo(self) -> Self {
+    pub(crate) fn with_echo(self) -> Self {
         self.home.install(&guest("conformance-echo"), &[]);
         self
     }
 
     /// Waits until this node is connected with as many others.
-    fn sees(&self, others: usize) {
+    pub(crate) fn sees(&self, others: usize) {
         until("the nodes are connected", || {
             let status = self.home.json(["mesh", "status"]);
             let members = status["members"].as_array().expect("members");
@@ -75,11 +75,11 @@ impl Node {
         });
     }
 
-    fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.serving.take().expect("it serves").kill();
     }
 
-    fn stop_well(mut self) {
+    pub(crate) fn stop_well(mut self) {
         self.serving.take().expect("it serves").stop_well();
     }
 }
@@ -105,7 +105,7 @@ fn echo(home: &Home, more: &[&str]) -> Ran {
     home.run_json([&call[..], more].concat())
 }
 
-fn text(value: &Value) -> &str {
+pub(crate) fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 

@@ -12,9 +12,10 @@ pub use answer::{Accepted, Answer, CallRefusal, Ended};
 pub use bounded::{Bytes, Secret};
 pub use call::{Body, Caller, Invoke, TraceContext};
 pub use control::{Hello, Leaving, Number, Records, Refused, Statements, Welcome};
-pub use fetch::{
-    BlobFound, BlobGroup, BlobWanted, Declined, Describe, Described, RECORD_BYTES_MAX, RecordFound,
-    RecordWanted,
+pub use fetch::{BlobFound, BlobGroup, BlobWanted, Declined, Describe, Described};
+pub use work::{
+    ABSENT_MAX, Absent, NodeRecord, RECORD_BYTES_MAX, RECORD_HOPS_MAX, RECORDS_BYTES_MAX,
+    RECORDS_MAX, RecordFound, RecordWanted, TAKEN_MAX, Taken, Why,
 };
 
 use bounded::Check;
@@ -26,6 +27,7 @@ mod control;
 mod fetch;
 #[cfg(test)]
 mod tests;
+mod work;
 
 /// The version of the protocol that is spoken here; [`Hello`] carries it.
 pub const PROTOCOL: u16 = 1;
@@ -193,7 +195,7 @@ frames! {
         Described(Described) = 49, at most 1024 * KIB;
         /// Asks for what is recorded of a piece of work: the first frame of its stream.
         RecordWanted(RecordWanted) = 52, at most KIB;
-        /// That, as a signed bundle: the last frame of its stream.
+        /// That, as signed bundles: the last frame of its stream.
         RecordFound(RecordFound) = 53, at most RECORD_BYTES_MAX;
         /// The answer to what else was asked when there is none: the last frame of its stream.
         Declined(Declined) = 50, at most 128 * KIB;

@@ -72,7 +72,9 @@ pub(super) async fn call(
         Some(Last { node, called }) => (Some(node), called.receipt, called.result),
         None => (None, None, unanswered(running, invocation, &route, end)),
     };
-    note(running, &route, (ran_on, receipt), &result).await;
+    // A call that has passed nodes is made for the last of them.
+    let on_behalf_of = invocation.hops.last().copied();
+    note(running, &route, (ran_on, receipt, on_behalf_of), &result).await;
     result
 }
 
@@ -82,12 +84,15 @@ struct Last {
     called: Called,
 }
 
+/// The node that answered, what it signed, and the peer on whose behalf it was called.
+type Ran = (Option<NodeKey>, Option<Signed<Receipt>>, Option<NodeKey>);
+
 /// Keeps where the call ran and why there. A call whose route could not be kept has run all the same:
 /// the evidence is where it ran.
 async fn note(
     running: &Running,
     route: &Route,
-    (ran_on, receipt): (Option<NodeKey>, Option<Signed<Receipt>>),
+    (ran_on, receipt, on_behalf_of): Ran,
     result: &CallResult,
 ) {
     let outcome = serde_json::to_value(result.outcome.kind());
@@ -101,6 +106,7 @@ async fn note(
         words: route.in_words(ran_on.as_ref()),
         route: serde_json::to_string(route).unwrap_or_default(),
         receipt,
+        on_behalf_of,
     };
     running.tables.save_route(row).await;
 }
