@@ -180,6 +180,7 @@ fn invocation(capability: &Capability, input: Value) -> anyhow::Result<Invocatio
         type_hash: None,
         plugin: None,
         subject: Subject { id: "local:bench".into(), kind: "user".into(), verified: true },
+        asserted_caller: None,
         entrance: EntranceKind::CommandLine,
         scope: Scope::owner(),
         mode: Mode::Sync,

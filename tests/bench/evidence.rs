@@ -107,6 +107,7 @@ async fn call(
     let origin = Origin {
         entrance: EntranceKind::CommandLine,
         depth: 1,
+        asserted_caller: None,
         provider: Some(Provider {
             plugin: "echo".parse()?,
             component: Digest::of(b"component"),

@@ -14,7 +14,7 @@ use meshhost_core::{
     limits::Usage,
     link::Callee,
     outcome::{CallResult, Outcome, Refusal},
-    ports::{BlobStore, BlobWriter, Invoker, KeyValueStore, ModelNames, PortError},
+    ports::{BlobStore, BlobWriter, Invoker, KeyValueStore, ModelNames, PortError, Remaining},
 };
 use serde_json::Value;
 
@@ -30,7 +30,7 @@ impl Invoker for Nothing {
         _: PluginName,
         callee: Callee,
         _: Value,
-        _: u64,
+        _: Remaining,
     ) -> CallResult {
         let refusal = Refusal::new(meshhost_core::code::Code::Busy, "nobody to call");
         CallResult {

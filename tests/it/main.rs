@@ -27,6 +27,7 @@ mod limits;
 mod linked;
 mod mesh;
 mod mesh_calls;
+mod mesh_chain;
 mod mesh_discovery;
 mod mesh_faults;
 mod mesh_network;

@@ -85,6 +85,8 @@ pub struct Invocation {
     pub plugin: Option<PluginName>,
     /// Who calls.
     pub subject: Subject,
+    /// Who called the node that calls, as that node says: it is written down and gives no right.
+    pub asserted_caller: Option<Subject>,
     /// Which way it came in.
     pub entrance: EntranceKind,
     /// What this caller may call.

@@ -8,14 +8,15 @@
 //! [`peer`] is the machine of one connection. A node's own word about itself is its [`record`]; what it
 //! knows of all others is its [`catalogue`]. A [`route`] says where a call could run; a [`breaker`],
 //! which nodes rest; an [`attempt`] is one call from its first try to its end, and a [`receipt`] what the
-//! node that answered signs. On a local network a node may [`announce`] itself; [`hearing`] is what
-//! others make of it, at their [`pace`].
+//! node that answered signs. What nodes recorded of one piece of work is [`handed`] on, and checked. On a
+//! local network a node may [`announce`] itself; [`hearing`] is what others make of it, at their [`pace`].
 
 pub mod announce;
 pub mod attempt;
 pub mod blob;
 pub mod breaker;
 pub mod catalogue;
+pub mod handed;
 pub mod hearing;
 pub mod key;
 pub mod membership;

@@ -224,6 +224,7 @@ impl Door {
         let origin = Origin {
             entrance: invocation.entrance,
             depth: invocation.depth,
+            asserted_caller: invocation.asserted_caller.clone(),
             provider: served.map(|served| served.plugin.evidence_provider()),
             input: Some(Commitment::new(&stamp.salt, &canonical)),
         };

@@ -22,7 +22,7 @@ use crate::{
     capability::Risk,
     code::Code,
     id::{Digest, PluginName},
-    invocation::EntranceKind,
+    invocation::{EntranceKind, Subject},
     limits::Usage,
     model_use::ModelUse,
     outcome::{DeniedAccess, OutcomeKind},
@@ -71,6 +71,8 @@ pub struct Origin {
     pub entrance: EntranceKind,
     /// 1 for a call from outside; one more for each plugin in between.
     pub depth: u32,
+    /// Who called the peer that calls, as that peer says; of a peer's call alone.
+    pub asserted_caller: Option<Subject>,
     /// The plugin, when one was resolved.
     pub provider: Option<Provider>,
     /// The input, committed under the salt of the event that ends the decision
@@ -242,6 +244,9 @@ fn origin_facts(origin: &Origin) -> Facts {
         EntranceKind::Peer => "peer",
     };
     let mut facts = Facts::new().count("depth", u64::from(origin.depth)).text("entrance", entrance);
+    if let Some(caller) = &origin.asserted_caller {
+        facts = facts.object("asserted_caller", asserted_facts(caller));
+    }
     if let Some(input) = origin.input {
         facts = facts.object("input", input.facts());
     }
@@ -255,6 +260,14 @@ fn origin_facts(origin: &Origin) -> Facts {
         facts = facts.object("provider", provider);
     }
     facts
+}
+
+/// Whatever it claims, this node has not verified it.
+fn asserted_facts(caller: &Subject) -> Facts {
+    Facts::new()
+        .text("id", caller.id.clone())
+        .text("type", caller.kind.clone())
+        .flag("verified", false)
 }
 
 fn usage_facts(usage: &Usage) -> Facts {

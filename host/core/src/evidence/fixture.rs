@@ -61,6 +61,7 @@ pub(super) fn origin(salt: &Salt) -> Origin {
     Origin {
         entrance: EntranceKind::CommandLine,
         depth: 1,
+        asserted_caller: None,
         provider: Some(Provider {
             plugin: "git".parse().unwrap(),
             component: Digest::of(b"component"),

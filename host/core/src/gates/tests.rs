@@ -61,6 +61,7 @@ fn invocation() -> Invocation {
         type_hash: None,
         plugin: None,
         subject: Subject { id: "local:me".into(), kind: "user".into(), verified: true },
+        asserted_caller: None,
         entrance: EntranceKind::CommandLine,
         scope: Scope::owner(),
         mode: Mode::Sync,

@@ -13,8 +13,11 @@ pub use bounded::{Bytes, Secret};
 pub use call::{Body, Caller, Invoke, TraceContext};
 pub use control::{Hello, Leaving, Missed, Number, Records, Refused, Statements, Welcome};
 pub use fetch::{
-    BlobFound, BlobGroup, BlobWanted, Declined, Describe, Described, RECORD_BYTES_MAX, RecordFound,
-    RecordWanted, TypeFound, TypeWanted,
+    BlobFound, BlobGroup, BlobWanted, Declined, Describe, Described, TypeFound, TypeWanted,
+};
+pub use work::{
+    ABSENT_MAX, Absent, NodeRecord, RECORD_BYTES_MAX, RECORD_HOPS_MAX, RECORDS_BYTES_MAX,
+    RECORDS_MAX, RecordFound, RecordWanted, TAKEN_MAX, Taken, Why,
 };
 
 use bounded::Check;
@@ -26,6 +29,7 @@ mod control;
 mod fetch;
 #[cfg(test)]
 mod tests;
+mod work;
 
 /// The version of the protocol that is spoken here; [`Hello`] carries it.
 pub const PROTOCOL: u16 = 1;
@@ -195,7 +199,7 @@ frames! {
         Described(Described) = 49, at most 1024 * KIB;
         /// Asks for what is recorded of a piece of work: the first frame of its stream.
         RecordWanted(RecordWanted) = 52, at most KIB;
-        /// That, as a signed bundle: the last frame of its stream.
+        /// That, as signed bundles: the last frame of its stream.
         RecordFound(RecordFound) = 53, at most RECORD_BYTES_MAX;
         /// Asks for the type of a capability: the first frame of its stream.
         TypeWanted(TypeWanted) = 54, at most KIB;

@@ -57,7 +57,8 @@ pub(crate) enum AuditCommand {
     /// Show all events of a piece of work, in order.
     #[command(after_help = "\
 With --fleet the other nodes give what they recorded of work that this node
-began there, each as a signed bundle that is checked here.
+began there, and hand on what the nodes recorded that they called for it, as
+signed bundles that are checked here.
 
 Examples:
   meshhost audit replay 0198c0de-…

@@ -72,6 +72,7 @@ impl Door {
             capability: callee.capability,
             plugin: None,
             subject: on_behalf(&plugin, &parent.subject),
+            asserted_caller: None,
             entrance: EntranceKind::Component,
             scope,
             mode: Mode::Sync,

@@ -1,113 +1,66 @@
-//! What other nodes recorded of a piece of work that began here: each gives a signed bundle of its own
-//! events, which is checked as that of any stranger, and they are put into one order.
+//! What other nodes recorded of a piece of work that began here: each gives signed bundles of its own
+//! events and of those of the nodes that it took calls to, which are checked as those of any stranger and
+//! put into one order.
 //!
 //! A node gives its record of a piece of work to the peer whose call began it there, and to no other.
+//! That peer hands it on to the one whose call began it with it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use meshhost_core::{
     code::Code,
     evidence::{
-        bundle::verify_bundle,
         fleet::{Part, calls, merge, time},
         time::Timestamp,
     },
     id::CorrelationId,
-    json::{self, Bounds},
-    mesh::wire::{Bytes, CallFrame, Declined, RECORD_BYTES_MAX, RecordFound, RecordWanted},
+    mesh::{
+        handed,
+        key::NodeKey,
+        wire::{Bytes, NodeRecord, RecordWanted, Taken},
+    },
     outcome::Refusal,
 };
 use serde_json::{Value, json};
 
-use super::{CONNECTING, Mesh, link::Link, running::Running, transport::Stream};
-use crate::store::mesh::RouteRow;
+pub(super) use giving::give;
+
+use self::{
+    asking::{Heard, ask},
+    told::{Fleet, Node, Told},
+};
+use super::{CONNECTING, Mesh, running::Running};
+use crate::store::{audit::Audit, error::StoreError, mesh::RouteRow};
+
+mod asking;
+mod giving;
+mod told;
 
 /// How long a node may take to give its record.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Bytes of records that are taken in altogether.
 const ALL_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// What was heard from one node.
-#[derive(Debug)]
-enum Heard {
-    /// Its events, and how many bytes they are.
-    Events(Vec<Value>, usize),
-    /// It has nothing for this node.
-    Nothing,
-    /// It is not there.
-    Unreachable,
-    /// What it gave does not hold.
-    Wrong(String),
+
+/// This node's own record of a piece of work, as others get it.
+async fn own_record(
+    audit: &Audit,
+    own: NodeKey,
+    correlation: &CorrelationId,
+) -> Result<NodeRecord, StoreError> {
+    let bundle = audit.export(correlation).await?;
+    let link = audit.key_link().as_bytes().to_vec();
+    Ok(NodeRecord { node: own, link: Bytes::from(link), bundle: Bytes::from(bundle.into_bytes()) })
 }
 
-impl Heard {
-    const fn word(&self) -> &'static str {
-        match self {
-            Self::Events(..) => "verified",
-            Self::Nothing => "nothing",
-            Self::Unreachable => "unreachable",
-            Self::Wrong(_) => "wrong",
-        }
-    }
-}
-
-/// What this node recorded of a piece of work, for the peer that began it here.
-pub(super) async fn record(running: &Running, link: &Link, wanted: &RecordWanted) -> CallFrame {
-    let own = format!("peer:{}", link.peer);
-    let owner = running.audit.owner(&wanted.correlation_id).await.ok().flatten();
-    let found = match owner {
-        Some(owner) if owner == own => running.audit.export(&wanted.correlation_id).await.ok(),
-        _ => None,
-    };
-    match found.filter(|bundle| bundle.len() < RECORD_BYTES_MAX - 4) {
-        Some(bundle) => {
-            CallFrame::RecordFound(RecordFound { bundle: Bytes::from(bundle.into_bytes()) })
-        }
-        None => {
-            let message = "this node has no record of that for the one who asks, or one that is too \
-                           long to travel";
-            let refusal = Refusal::new(Code::NotFound, message);
-            CallFrame::Declined(Declined { refusal: refusal.into() })
-        }
-    }
-}
-
-async fn ask(link: &Link, correlation: &CorrelationId) -> Heard {
-    let asked = async {
-        let calls = link.calls().await?;
-        let Stream { mut sending, mut receiving } = calls.open().await.ok()?;
-        let wanted = RecordWanted { correlation_id: correlation.clone() };
-        sending.write(&CallFrame::RecordWanted(wanted)).await.ok()?;
-        sending.finish();
-        receiving.read::<CallFrame>().await.ok()?
-    };
-    match tokio::time::timeout(PATIENCE, asked).await {
-        Ok(Some(CallFrame::RecordFound(found))) => checked(&found.bundle, correlation),
-        Ok(Some(CallFrame::Declined(_))) => Heard::Nothing,
-        Ok(Some(_)) => Heard::Wrong("it answers with another frame".to_owned()),
-        Ok(None) | Err(_) => Heard::Unreachable,
-    }
-}
-
-/// The events of a bundle that holds and is about this piece of work.
-fn checked(bundle: &[u8], correlation: &CorrelationId) -> Heard {
-    let parsed = match json::parse(bundle, Bounds::CALL) {
-        Ok(parsed) => parsed,
-        Err(error) => return Heard::Wrong(format!("its bundle cannot be read: {error}")),
-    };
-    let report = verify_bundle(&parsed);
-    if let Some(problem) = report.checks.into_iter().find_map(|check| check.problem) {
-        return Heard::Wrong(problem);
-    }
-    let Value::Object(mut parsed) = parsed else { return Heard::Nothing };
-    let Some(Value::Array(events)) = parsed.remove("events") else { return Heard::Nothing };
-    let about = |event: &Value| {
-        event.pointer("/correlation/correlation_id").and_then(Value::as_str)
-            == Some(correlation.as_str())
-    };
-    if !events.iter().all(about) {
-        return Heard::Wrong("its bundle is of another piece of work".to_owned());
-    }
-    Heard::Events(events, bundle.len())
+/// A call that this node took to another one, when that one answered.
+fn taken(row: &RouteRow, own: NodeKey) -> Option<Taken> {
+    Some(Taken {
+        by: own,
+        node: row.ran_on?,
+        invocation_id: row.invocation_id.clone(),
+        capability: row.capability.parse().ok()?,
+        receipt: row.receipt.is_some(),
+    })
 }
 
 impl Mesh {
@@ -116,108 +69,126 @@ impl Mesh {
     /// # Errors
     /// When this node's own record cannot be read.
     pub async fn fleet(&self, correlation: &CorrelationId) -> Result<Value, Refusal> {
-        let own = match self.audit.export(correlation).await {
-            Ok(bundle) => checked(bundle.as_bytes(), correlation),
-            Err(error) if error.refusal().code == Code::NotFound => Heard::Nothing,
+        let own = match own_record(&self.audit, self.own, correlation).await {
+            Ok(record) => match handed::events_of(&record, correlation) {
+                Ok(events) => Told::Events(events),
+                Err(problem) => Told::Wrong(problem.to_string()),
+            },
+            Err(error) if error.refusal().code == Code::NotFound => Told::Nothing,
             Err(error) => return Err(error.refusal()),
         };
         let routes = self.means.tables.routes_of(correlation).await;
         let routes = routes.map_err(|error| error.refusal())?;
-        let mut heard = Vec::new();
+        let mut fleet = Fleet::default();
+        fleet.taken.extend(routes.iter().filter_map(|row| taken(row, self.own)));
         if self.state().community.is_some() {
             let (community, _) = self.community()?;
-            heard.push((community.name().to_owned(), self.own.to_string(), own));
-            heard.extend(self.others(correlation).await?);
+            fleet.add(community.name().to_owned(), self.own, own);
+            self.ask_others(correlation, &mut fleet).await?;
         } else {
-            heard.push(("this node".to_owned(), self.own.to_string(), own));
+            fleet.add("this node".to_owned(), self.own, own);
         }
-        Ok(document(correlation, heard, &routes))
+        Ok(document(correlation, fleet))
     }
 
-    async fn others(
+    /// Asks every member for what it recorded, and for what it can get of others.
+    async fn ask_others(
         &self,
         correlation: &CorrelationId,
-    ) -> Result<Vec<(String, String, Heard)>, Refusal> {
+        fleet: &mut Fleet,
+    ) -> Result<(), Refusal> {
         let (community, _) = self.community()?;
         let running = self.running().await?;
         running.settled(CONNECTING).await;
         let members: Vec<_> = community.membership(|it| {
             it.members().iter().map(|(key, member)| (*key, member.name.clone())).collect()
         });
-        let (mut heard, mut bytes) = (Vec::new(), 0);
-        for (key, name) in members.into_iter().filter(|(key, _)| *key != self.own) {
-            let answer = match running.links.find(&key) {
-                Some(_) if bytes > ALL_BYTES_MAX => {
-                    Heard::Wrong("the other nodes' records are as many as are taken in".to_owned())
-                }
-                Some(link) => ask(&link, correlation).await,
-                None => Heard::Unreachable,
-            };
-            if let Heard::Events(_, length) = &answer {
-                bytes += length;
-            }
-            heard.push((name, key.to_string(), answer));
+        let others = members.iter().filter(|(key, _)| *key != self.own);
+        for (key, name) in others.clone() {
+            fleet.add(name.clone(), *key, Told::Nothing);
         }
-        Ok(heard)
+        let mut bytes = 0;
+        for (key, _) in others {
+            if bytes > ALL_BYTES_MAX {
+                fleet.hear(*key, Told::LeftOut, *key);
+                continue;
+            }
+            match self.ask_one(&running, key, correlation).await {
+                Heard::Given(sifted, _room) => {
+                    bytes += sifted.held.iter().map(|held| held.record.bytes()).sum::<usize>();
+                    fleet.take_in(*key, sifted);
+                }
+                Heard::Nothing => {}
+                Heard::Unreachable => fleet.hear(*key, Told::Unreachable, *key),
+                Heard::Wrong(problem) => fleet.hear(*key, Told::Wrong(problem), *key),
+            }
+        }
+        Ok(())
+    }
+
+    async fn ask_one(
+        &self,
+        running: &Arc<Running>,
+        key: &NodeKey,
+        correlation: &CorrelationId,
+    ) -> Heard {
+        let wanted = RecordWanted {
+            correlation_id: correlation.clone(),
+            hops: vec![self.own],
+            deadline_ms: u64::try_from(PATIENCE.as_millis()).unwrap_or_default(),
+        };
+        match running.links.find(key) {
+            Some(link) => ask(running, &link, wanted, None).await,
+            None => Heard::Unreachable,
+        }
     }
 }
 
 /// Everything in one document.
-fn document(
-    correlation: &CorrelationId,
-    heard: Vec<(String, String, Heard)>,
-    routes: &[RouteRow],
-) -> Value {
-    let mut nodes = Vec::new();
-    let mut parts = Vec::new();
-    let mut keys = Vec::new();
-    for (name, key, heard) in heard {
-        let problem = match &heard {
-            Heard::Wrong(problem) => Some(problem.clone()),
-            _ => None,
-        };
-        let word = heard.word();
-        let events = match heard {
-            Heard::Events(events, _) => events,
-            _ => Vec::new(),
-        };
-        nodes.push(json!({
-            "node": name, "key": key, "record": word, "events": events.len(), "problem": problem,
-        }));
-        parts.push(Part { node: name, events });
-        keys.push(key);
-    }
-    let missing = missing(routes, &parts, &keys);
+fn document(correlation: &CorrelationId, fleet: Fleet) -> Value {
+    let nodes: Vec<_> = fleet.nodes.iter().map(|node| in_document(node, &fleet)).collect();
+    let missing: Vec<_> = fleet
+        .missing()
+        .map(|call| {
+            json!({
+                "invocation_id": call.invocation_id,
+                "capability_id": call.capability,
+                "node": fleet.name(&call.node),
+                "by": fleet.name(&call.by),
+                "receipt": call.receipt,
+            })
+        })
+        .collect();
+    let parts = fleet.nodes.into_iter().map(|node| {
+        let events = if let Told::Events(events) = node.told { events } else { Vec::new() };
+        Part { node: node.name, events }
+    });
+    let parts: Vec<_> = parts.collect();
     json!({
         "correlation_id": correlation,
         "nodes": nodes,
         "events": events(&parts),
         "calls": waterfall(&parts),
         "missing": missing,
+        "cut": fleet.cut,
     })
 }
 
-/// Calls that another node answered, whose events it does not show.
-fn missing(routes: &[RouteRow], parts: &[Part], keys: &[String]) -> Vec<Value> {
-    let lacks = |row: &&RouteRow| {
-        let Some(key) = row.ran_on.map(|key| key.to_string()) else { return false };
-        let part = keys.iter().position(|it| *it == key).and_then(|it| parts.get(it));
-        let id = row.invocation_id.as_str();
-        !part.is_some_and(|part| part.events.iter().any(|event| event["invocation_id"] == id))
+/// One node, and what there is of its record.
+fn in_document(node: &Node, fleet: &Fleet) -> Value {
+    let (events, problem) = match &node.told {
+        Told::Events(events) => (events.len(), None),
+        Told::Wrong(problem) => (0, Some(problem)),
+        Told::LeftOut | Told::Unreachable | Told::Nothing => (0, None),
     };
-    let lacking = routes.iter().filter(lacks);
-    lacking
-        .map(|row| {
-            let key = row.ran_on.map(|key| key.to_string()).unwrap_or_default();
-            let part = keys.iter().position(|it| *it == key).and_then(|it| parts.get(it));
-            json!({
-                "invocation_id": row.invocation_id,
-                "capability_id": row.capability,
-                "node": part.map_or(key, |part| part.node.clone()),
-                "receipt": row.receipt.is_some(),
-            })
-        })
-        .collect()
+    json!({
+        "node": node.name,
+        "key": node.key.to_string(),
+        "record": node.told.word(),
+        "through": node.through.map(|key| fleet.name(&key)),
+        "events": events,
+        "problem": problem,
+    })
 }
 
 fn events(parts: &[Part]) -> Vec<Value> {

@@ -68,15 +68,17 @@ pub(super) async fn call(
         next = attempt.after(event, chance(), running.steady_us());
     };
     let answered = last.filter(|_| matches!(end, End::Answered | End::Refused));
+    // A call that has passed nodes is made for the last of them.
+    let on_behalf_of = invocation.hops.last().copied();
     match answered {
         Some(Last { node, called }) => {
             let ran = Ran { node, receipt: called.receipt, values: called.values };
-            note(running, &route, Some(ran), &called.result).await;
+            note(running, &route, (Some(ran), on_behalf_of), &called.result).await;
             called.result
         }
         None => {
             let result = unanswered(running, invocation, &route, end);
-            note(running, &route, None, &result).await;
+            note(running, &route, (None, on_behalf_of), &result).await;
             result
         }
     }
@@ -95,9 +97,14 @@ struct Last {
     called: Called,
 }
 
-/// Keeps where the call ran and why there. A call whose route could not be kept has run all the same:
+/// Keeps where the call ran and why there, and the peer on whose behalf it was made. A call whose route could not be kept has run all the same:
 /// the evidence is where it ran.
-async fn note(running: &Running, route: &Route, ran: Option<Ran>, result: &CallResult) {
+async fn note(
+    running: &Running,
+    route: &Route,
+    (ran, on_behalf_of): (Option<Ran>, Option<NodeKey>),
+    result: &CallResult,
+) {
     let mut written = serde_json::to_value(route).unwrap_or_default();
     if let (Some(ran), Some(written)) = (&ran, written.as_object_mut()) {
         written.insert("values".to_owned(), ran.values.into());
@@ -114,6 +121,7 @@ async fn note(running: &Running, route: &Route, ran: Option<Ran>, result: &CallR
         words: route.in_words(ran_on.as_ref()),
         route: written.to_string(),
         receipt: ran.and_then(|ran| ran.receipt),
+        on_behalf_of,
     };
     running.tables.save_route(row).await;
 }

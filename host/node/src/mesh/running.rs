@@ -46,6 +46,8 @@ use crate::{
 
 /// Connections at once whose other end has not been let in.
 const GREETINGS_MAX: usize = 64;
+/// KiB of other nodes' records at once.
+const RECORDS_KIB: usize = 32 * 1024;
 /// How long peers are told that this node goes.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// How long the connector rests at most before it looks again whom to dial.
@@ -68,6 +70,8 @@ pub(super) struct Running {
     pub(super) blobs: Blobs,
     /// This node's record.
     pub(super) audit: Audit,
+    /// KiB of other nodes' records that are held at once, to be handed on.
+    pub(super) records: Arc<Semaphore>,
     /// Those of the blobs that peers may have now.
     pub(super) lending: Arc<Lending>,
     /// What is known of the others.
@@ -149,6 +153,7 @@ impl Running {
             tables,
             blobs,
             audit,
+            records: Arc::new(Semaphore::new(RECORDS_KIB)),
             lending: Arc::default(),
             known,
             types: Types::default(),

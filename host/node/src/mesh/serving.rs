@@ -12,14 +12,14 @@ use meshhost_core::{
     function_type::FunctionType,
     gates::Wanted,
     id::{CapabilityId, InvocationId},
-    invocation::{Invocation, Mode},
+    invocation::{Invocation, Mode, Subject},
     json::{self, Bounds},
     mesh::{
         receipt::{self, Receipt},
         share, value,
         wire::{
-            Accepted, Answer, Body, Bytes, CallFrame, CallRefusal, Declined, Describe, Described,
-            Ended, Invoke,
+            Accepted, Answer, Body, Bytes, CallFrame, CallRefusal, Caller, Declined, Describe,
+            Described, Ended, Invoke,
         },
     },
     outcome::{CallResult, Outcome, Refusal},
@@ -90,7 +90,7 @@ async fn answer(running: Arc<Running>, link: Arc<Link>, shared: Vec<String>, str
         }
         CallFrame::Describe(question) => describe(&running, &link, &shared, &question),
         CallFrame::TypeWanted(wanted) => types::give(&running, &link, &shared, &wanted),
-        CallFrame::RecordWanted(wanted) => fleet::record(&running, &link, &wanted).await,
+        CallFrame::RecordWanted(wanted) => fleet::give(&running, &link, wanted).await,
         CallFrame::BlobWanted(wanted) => {
             lending::give(&running, &link, &wanted, &mut sending).await;
             return;
@@ -269,6 +269,7 @@ async fn invocation(
         type_hash: invoke.type_hash,
         plugin: invoke.plugin,
         subject: entrance.subject().clone(),
+        asserted_caller: invoke.caller.map(asserted),
         entrance: entrance.kind(),
         scope: entrance.scope().clone(),
         mode: Mode::Sync,
@@ -281,6 +282,11 @@ async fn invocation(
         hops: invoke.hops,
         working_folder: None,
     })
+}
+
+/// Who called the peer, as it says. Only the peer itself has proved who it is.
+fn asserted(caller: Caller) -> Subject {
+    Subject { id: caller.id, kind: caller.kind, verified: false }
 }
 
 async fn input(body: Body, typed: Option<Arc<Capability>>) -> Result<serde_json::Value, Refusal> {

@@ -81,6 +81,7 @@ fn invocation(
         type_hash: None,
         plugin: request.plugin,
         subject: entrance.subject().clone(),
+        asserted_caller: None,
         entrance: entrance.kind(),
         scope: Scope { risk_ceiling: door.risk.user, ..entrance.scope().clone() },
         mode: Mode::Sync,

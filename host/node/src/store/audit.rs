@@ -9,7 +9,7 @@ use meshhost_core::{
         bundle::{self, Contents},
         hash::Hash,
         lifecycle,
-        sign::{HostIdentity, SignedHead, Signer},
+        sign::{HostIdentity, KeyLink, SignedHead, Signer},
         time::Timestamp,
     },
     id::{CorrelationId, HostId, InvocationId},
@@ -60,6 +60,8 @@ pub struct Audit {
     writer: EvidenceWriter,
     heads: Arc<Heads>,
     signer: Arc<Signer>,
+    /// The statement of both keys that they belong together, as JSON.
+    link: Arc<str>,
     host_id: HostId,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
@@ -79,7 +81,10 @@ impl Audit {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
+        let now = Timestamp::from_micros(clock.now_us());
+        let link = KeyLink::sign(&keys.evidence(), &keys.node(), keys.host_id(), now);
         Self {
+            link: serde_json::to_string(&link).unwrap_or_default().into(),
             database: writer.database().clone(),
             writer,
             heads,
@@ -171,6 +176,13 @@ impl Audit {
             .fetch_optional(self.database.readers())
             .await
             .map_err(fault())
+    }
+
+    /// The statement of the evidence key and the node key that they belong together, as JSON: with it, others
+    /// know whose a bundle is.
+    #[must_use]
+    pub fn key_link(&self) -> &str {
+        &self.link
     }
 
     /// A bundle of one correlation that stands alone: canonical JSON, signed.

@@ -112,6 +112,7 @@ pub(crate) fn invocation(depth: u32) -> Invocation {
         type_hash: None,
         plugin: None,
         subject: Subject { id: "local:me".to_owned(), kind: "user".to_owned(), verified: true },
+        asserted_caller: None,
         entrance: EntranceKind::CommandLine,
         scope: Scope::owner(),
         mode: Mode::Sync,

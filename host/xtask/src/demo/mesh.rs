@@ -177,6 +177,14 @@ pub(super) fn run(yes: bool) -> anyhow::Result<()> {
     let answer = laptop.demo.call(&["rag.query", "corpus=docs", question])?;
     laptop.demo.ok(&["trace", &text(&answer, "/correlation_id")])?;
 
+    chapter("Work that goes through three nodes is one, for whoever began it.");
+    laptop.demo.ok(&["mesh", "share", "rag.query"])?;
+    // A peer's call reaches no more than is shared with the peer, also by what it calls in turn.
+    laptop.demo.ok(&["mesh", "share", "embedding.*"])?;
+    nas.knows("rag.query", 1)?;
+    let answer = nas.demo.call(&["rag.query", "corpus=docs", question])?;
+    nas.demo.ok(&["trace", &text(&answer, "/correlation_id")])?;
+
     strangers(&laptop, &gpubox, folder.path(), &root)?;
     lost(&laptop, nas, &format!("path={root}/host"))?;
 

@@ -101,6 +101,28 @@ fn words_of_the_guest_and_its_targets_do_not_enter() {
 }
 
 #[test]
+fn who_called_the_peer_stands_as_the_peer_says_it_and_never_as_verified() {
+    let begin = stamp(1);
+    let event = |caller: Option<Subject>| {
+        let origin =
+            Origin { entrance: EntranceKind::Peer, asserted_caller: caller, ..origin(&begin.salt) };
+        let context = context("call", "work");
+        let drafts = decided(&context, &origin, Decision::Run, None, begin.clone(), || stamp(0));
+        let mut group = Sealer::default().group();
+        let json = &group.seal(&drafts[0], None).unwrap().json;
+        serde_json::from_str::<serde_json::Value>(json).unwrap()
+    };
+    let claim = Subject { id: "local:root".to_owned(), kind: "user".to_owned(), verified: true };
+    let said = event(Some(claim));
+    assert_eq!(
+        said["payload"]["asserted_caller"],
+        serde_json::json!({ "id": "local:root", "type": "user", "verified": false })
+    );
+    assert_eq!(said["subject"]["id"], "local:müller", "who calls is somebody else");
+    assert!(event(None)["payload"].get("asserted_caller").is_none(), "it is left out, not null");
+}
+
+#[test]
 fn a_commitment_depends_on_salt_and_content() {
     let (first, second) = (stamp(1).salt, stamp(2).salt);
     let commitment = Commitment::new(&first, "{}");

@@ -156,7 +156,7 @@ pub(super) fn is_range(text: &str) -> bool {
 }
 
 /// Whether a node stands twice in a list; lists are short.
-fn repeats(hops: &[NodeKey]) -> bool {
+pub(super) fn repeats(hops: &[NodeKey]) -> bool {
     hops.iter()
         .enumerate()
         .any(|(place, hop)| hops.iter().skip(place + 1).any(|other| other == hop))

@@ -9,14 +9,12 @@ use super::{
 };
 use crate::{
     function_type::TEXT_BYTES_MAX,
-    id::{CapabilityId, CorrelationId, Digest, InvocationId},
+    id::{CapabilityId, Digest, InvocationId},
     mesh::blob::{ChainingValue, GROUP_BYTES, GROUPS_MAX},
 };
 
 /// Longest description, in bytes.
 const DESCRIPTION_BYTES_MAX: usize = 1024 * 1024 - 4;
-/// Longest body of a record, in bytes.
-pub const RECORD_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Longest details when something is declined, in bytes.
 const DETAILS_BYTES_MAX: usize = 64 * 1024;
 
@@ -110,28 +108,6 @@ pub struct TypeFound {
 impl Check for TypeFound {
     fn check(&self) -> Result<(), Problem> {
         holds(self.text.len() <= TEXT_BYTES_MAX, "the text of a type has at most 256 KiB")
-    }
-}
-
-/// Asks for what a node recorded of a piece of work that the one who asks began there.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RecordWanted {
-    /// The piece of work.
-    pub correlation_id: CorrelationId,
-}
-
-impl Check for RecordWanted {}
-
-/// What a node recorded of a piece of work.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RecordFound {
-    /// A signed bundle, as `meshhost audit export` prints it.
-    pub bundle: Bytes,
-}
-
-impl Check for RecordFound {
-    fn check(&self) -> Result<(), Problem> {
-        holds(self.bundle.len() <= RECORD_BYTES_MAX - 4, "a bundle that travels has at most 4 MiB")
     }
 }
 

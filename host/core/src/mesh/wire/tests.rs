@@ -172,6 +172,46 @@ fn a_call_is_what_it_may_be() {
 }
 
 #[test]
+fn a_question_for_records_and_its_answer_are_what_they_may_be() {
+    type Wanted = fn(&mut RecordWanted);
+    let changes: [Wanted; 3] = [
+        |wanted| wanted.hops.clear(),
+        |wanted| wanted.hops = (1..=5).map(key).collect(),
+        |wanted| wanted.hops = vec![key(1), key(1)],
+    ];
+    for change in changes {
+        let mut wanted = examples::record_wanted();
+        change(&mut wanted);
+        let sent = CallFrame::RecordWanted(wanted).encode();
+        assert!(matches!(sent, Err(WireError::Bound { kind: 52, .. })), "{sent:?}");
+    }
+    type Found = fn(&mut RecordFound);
+    let changes: [Found; 6] = [
+        |found| found.records.clear(),
+        |found| found.records = vec![found.records[0].clone(); RECORDS_MAX + 1],
+        |found| found.records[0].link = vec![b' '; 1025].into(),
+        |found| found.records[0].bundle = vec![b' '; RECORDS_BYTES_MAX].into(),
+        |found| found.taken = vec![found.taken[0].clone(); TAKEN_MAX + 1],
+        |found| found.absent = vec![found.absent[0]; ABSENT_MAX + 1],
+    ];
+    for change in changes {
+        let mut found = examples::record_found();
+        change(&mut found);
+        let sent = CallFrame::RecordFound(found).encode();
+        assert!(matches!(sent, Err(WireError::Bound { kind: 53, .. })), "{sent:?}");
+    }
+    // Everything at its longest fits the frame.
+    let mut largest = examples::record_found();
+    let link = largest.records[0].link.len();
+    largest.records[0].bundle = vec![b' '; RECORDS_BYTES_MAX - link].into();
+    largest.taken[0].capability = format!("a.{}", "b".repeat(254)).parse().unwrap();
+    largest.taken[0].invocation_id = "i".repeat(128).parse().unwrap();
+    largest.taken = vec![largest.taken[0].clone(); TAKEN_MAX];
+    largest.absent = vec![largest.absent[0]; ABSENT_MAX];
+    comes_back(&CallFrame::RecordFound(largest));
+}
+
+#[test]
 fn statements_of_any_number_fit_their_frames() {
     let statements = vec![examples::statement(); 2 * control::STATEMENTS_MAX + 1];
     let frames = Statements::frames(&statements);

@@ -24,8 +24,9 @@ const BAR: u64 = 20;
 /// Show the calls of a piece of work on all nodes as one waterfall.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Each node gives what it recorded of work that this node began there, as a
-signed bundle that is checked here. Times are those of each node's own clock.
+Each node gives what it recorded of work that this node began there, and hands
+on what the nodes recorded that it called for that, as signed bundles that are
+checked here. Times are those of each node's own clock.
 
 Example:
   meshhost trace 0198c0de-…
@@ -92,31 +93,61 @@ fn bar(offset: u64, took: u64, whole: u64) -> String {
 fn beside(fleet: &Value) -> String {
     let mut lines = Vec::new();
     for node in list(fleet, "nodes") {
-        let name = field(node, "node");
-        lines.push(match field(node, "record").as_str() {
-            "verified" => {
-                format!("{name}: {} events, signed and unchanged", text_of(node, "events"))
-            }
-            "nothing" => format!("{name}: no record of this for this node"),
-            "unreachable" => format!("{name}: not reached; what it recorded is not shown"),
-            _ => format!("{name}: its record was not taken: {}", field(node, "problem")),
-        });
+        lines.push(of_node(node));
     }
+    let here = list(fleet, "nodes").next().map(|node| field(node, "node")).unwrap_or_default();
     for call in list(fleet, "missing") {
-        let receipt = if call.get("receipt").and_then(Value::as_bool) == Some(true) {
-            "its signed receipt is kept here"
-        } else {
-            "no receipt of it is kept"
-        };
-        lines.push(format!(
-            "missing: {} on {}, call {}; {receipt}",
-            field(call, "capability_id"),
-            field(call, "node"),
-            field(call, "invocation_id")
-        ));
+        lines.push(missing(call, &here));
+    }
+    if fleet.get("cut").and_then(Value::as_bool) == Some(true) {
+        lines.push("missing: more calls on other nodes than are named here".to_owned());
     }
     let wrapped = lines.iter().map(|line| format!("{}\n", wrap("", &clean_line(line))));
     format!("\n{}", wrapped.collect::<String>())
+}
+
+/// What there is of one node's record, and by which way it came when that was not its own.
+fn of_node(node: &Value) -> String {
+    let name = field(node, "node");
+    let through = |word: &str| match field(node, "through") {
+        through if through.is_empty() => String::new(),
+        through => format!("{word}{through}"),
+    };
+    match field(node, "record").as_str() {
+        "verified" => {
+            let (events, through) = (text_of(node, "events"), through(", handed on by "));
+            format!("{name}: {events} events, signed and unchanged{through}")
+        }
+        "nothing" => format!("{name}: no record of this for {}", who_asked(&through(""))),
+        "unreachable" => {
+            format!("{name}: not reached{}; what it recorded is not shown", through(" by "))
+        }
+        "left-out" => format!("{name}: left out{}; it is too long or too far", through(" by ")),
+        _ => {
+            let problem = field(node, "problem");
+            format!("{name}: its record was not taken{}: {problem}", through(" from "))
+        }
+    }
+}
+
+const fn who_asked(through: &str) -> &str {
+    if through.is_empty() { "this node" } else { through }
+}
+
+/// A call whose events are not shown.
+fn missing(call: &Value, here: &str) -> String {
+    let by = field(call, "by");
+    let receipt = match call.get("receipt").and_then(Value::as_bool) {
+        Some(true) if by == here => "its signed receipt is kept here".to_owned(),
+        Some(true) => format!("its signed receipt is kept by {by}"),
+        _ => "no receipt of it is kept".to_owned(),
+    };
+    format!(
+        "missing: {} on {}, called by {by}, call {}; {receipt}",
+        field(call, "capability_id"),
+        field(call, "node"),
+        field(call, "invocation_id")
+    )
 }
 
 fn list<'a>(fleet: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
@@ -139,6 +170,9 @@ mod tests {
         json!({
             "nodes": [
                 { "node": "laptop", "record": "verified", "events": 2 },
+                { "node": "desk", "record": "verified", "events": 4, "through": "gpubox" },
+                { "node": "attic", "record": "unreachable", "events": 0, "through": "desk" },
+                { "node": "cellar", "record": "left-out", "events": 0, "through": "desk" },
                 { "node": "gpubox", "record": "wrong", "events": 0, "problem": "event 1 is \u{1b}[2J" },
                 { "node": "nas", "record": "unreachable", "events": 0 },
             ],
@@ -148,8 +182,13 @@ mod tests {
                 call("gpubox", "embedding.embed", 1, 5_000, Some(5_000)),
                 call("nas", "filesystem.read", 1, 9_999, None),
             ],
-            "missing": [{ "capability_id": "ocr.recognize", "node": "nas", "invocation_id": "i-9",
-                          "receipt": true }],
+            "missing": [
+                { "capability_id": "ocr.recognize", "node": "nas", "invocation_id": "i-9",
+                  "by": "laptop", "receipt": true },
+                { "capability_id": "git.log", "node": "attic", "invocation_id": "i-8",
+                  "by": "desk", "receipt": true },
+            ],
+            "cut": true,
         })
     }
 
@@ -162,8 +201,19 @@ mod tests {
         let embed = text.lines().find(|line| line.contains("embedding.embed")).unwrap();
         assert!(embed.starts_with("› embedding.embed"), "{text}");
         assert!(embed.contains("··········██████████"), "{embed}");
-        assert!(text.contains("nas: not reached"), "{text}");
-        assert!(text.contains("missing: ocr.recognize on nas"), "{text}");
+        let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        for said in [
+            "laptop: 2 events, signed and unchanged",
+            "desk: 4 events, signed and unchanged, handed on by gpubox",
+            "attic: not reached by desk;",
+            "cellar: left out by desk;",
+            "nas: not reached;",
+            "missing: ocr.recognize on nas, called by laptop, call i-9; its signed receipt is kept here",
+            "missing: git.log on attic, called by desk, call i-8; its signed receipt is kept by desk",
+            "missing: more calls",
+        ] {
+            assert!(words.contains(said), "no `{said}` in {text}");
+        }
         assert!(
             !text.contains("\u{1b}[2J"),
             "nothing of a peer reaches the terminal raw: {text:?}"

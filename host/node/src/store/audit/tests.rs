@@ -77,6 +77,7 @@ fn origin() -> Origin {
     Origin {
         entrance: EntranceKind::CommandLine,
         depth: 1,
+        asserted_caller: None,
         provider: Some(Provider {
             plugin: "git".parse().unwrap(),
             component: Digest::of(b"component"),

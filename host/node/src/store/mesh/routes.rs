@@ -40,6 +40,8 @@ pub struct RouteRow {
     pub route: String,
     /// What the node that answered signed.
     pub receipt: Option<Signed<Receipt>>,
+    /// The peer whose call here it was made for; none when that was this node's own.
+    pub on_behalf_of: Option<NodeKey>,
 }
 
 /// Routes that are kept; older ones go.
@@ -155,6 +157,7 @@ fn read(row: &SqliteRow) -> Result<RouteRow, StoreError> {
     let correlation: Option<String> = row.get("correlation_id");
     let ran_on: Option<String> = row.get("ran_on");
     let receipt: Option<Vec<u8>> = row.get("receipt");
+    let on_behalf_of: Option<String> = row.get("on_behalf_of");
     Ok(RouteRow {
         invocation_id: id.parse().map_err(|_| damaged())?,
         correlation_id: correlation.map(|id| id.parse().map_err(|_| damaged())).transpose()?,
@@ -165,12 +168,15 @@ fn read(row: &SqliteRow) -> Result<RouteRow, StoreError> {
         words: row.get("words"),
         route: row.get("route"),
         receipt: receipt.map(|bytes| from_bytes(&bytes)).transpose()?,
+        on_behalf_of: on_behalf_of.map(|key| key.parse().map_err(|_| damaged())).transpose()?,
     })
 }
 
 async fn insert(connection: &mut SqliteConnection, row: &RouteRow) -> Result<(), StoreError> {
     let receipt = row.receipt.as_ref().map(to_bytes).transpose()?;
-    sqlx::query("INSERT OR REPLACE INTO mesh_routes VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")
+    let insert =
+        "INSERT OR REPLACE INTO mesh_routes VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    sqlx::query(insert)
         .bind(row.invocation_id.as_str().to_owned())
         .bind(row.at_us)
         .bind(row.capability.clone())
@@ -180,6 +186,7 @@ async fn insert(connection: &mut SqliteConnection, row: &RouteRow) -> Result<(),
         .bind(row.route.clone())
         .bind(receipt)
         .bind(row.correlation_id.as_ref().map(|id| id.as_str().to_owned()))
+        .bind(row.on_behalf_of.map(|key| key.to_string()))
         .execute(connection)
         .await
         .map_err(StoreError::database(WRITE))?;

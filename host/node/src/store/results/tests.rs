@@ -39,6 +39,7 @@ fn invocation(id: &str, subject: &str, input: Value) -> Invocation {
         type_hash: None,
         plugin: None,
         subject: Subject { id: subject.into(), kind: "user".into(), verified: true },
+        asserted_caller: None,
         entrance: EntranceKind::CommandLine,
         scope: Scope::owner(),
         mode: Mode::Sync,

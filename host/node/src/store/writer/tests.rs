@@ -70,15 +70,25 @@ fn stamp(event_id: &str, day: i64) -> Stamp {
 }
 
 fn start_of(context: &Arc<Context>, day: i64) -> Vec<Draft> {
-    let origin =
-        Origin { entrance: EntranceKind::CommandLine, depth: 1, provider: None, input: None };
+    let origin = Origin {
+        entrance: EntranceKind::CommandLine,
+        depth: 1,
+        asserted_caller: None,
+        provider: None,
+        input: None,
+    };
     let id = format!("{}-start", context.invocation_id);
     decided(context, &origin, Decision::Run, None, stamp(&id, day), || unreachable!())
 }
 
 fn denial_of(context: &Arc<Context>) -> Vec<Draft> {
-    let origin =
-        Origin { entrance: EntranceKind::CommandLine, depth: 1, provider: None, input: None };
+    let origin = Origin {
+        entrance: EntranceKind::CommandLine,
+        depth: 1,
+        asserted_caller: None,
+        provider: None,
+        input: None,
+    };
     let id = format!("{}-denied", context.invocation_id);
     let denied = Decision::Denied(Reason::new(Code::PolicyBlocked));
     decided(context, &origin, denied, None, stamp(&id, 0), || unreachable!())

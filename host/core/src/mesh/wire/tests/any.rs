@@ -149,6 +149,40 @@ fn answer() -> impl Strategy<Value = Answer> {
     })
 }
 
+fn record_wanted() -> impl Strategy<Value = RecordWanted> {
+    ("[!-~]{1,128}", 1_u8..=4, any::<u64>()).prop_map(|(id, hops, deadline_ms)| RecordWanted {
+        correlation_id: id.parse().unwrap(),
+        hops: (0..hops).map(key).collect(),
+        deadline_ms,
+    })
+}
+
+fn node() -> impl Strategy<Value = NodeKey> {
+    (0_u8..5).prop_map(key)
+}
+
+fn record_found() -> impl Strategy<Value = RecordFound> {
+    let record = (node(), bytes(60), bytes(99));
+    let record = record.prop_map(|(node, link, bundle)| NodeRecord { node, link, bundle });
+    let taken = (node(), node(), id(), id(), any::<bool>());
+    let taken = taken.prop_map(|(by, node, invocation_id, capability, receipt)| Taken {
+        by,
+        node,
+        invocation_id,
+        capability,
+        receipt,
+    });
+    let why = prop_oneof![
+        Just(Why::Unreachable),
+        Just(Why::Nothing),
+        Just(Why::Wrong),
+        Just(Why::LeftOut)
+    ];
+    let absent = (node(), why).prop_map(|(node, why)| Absent { node, why });
+    (vec(record, 1..4), vec(taken, 0..4), vec(absent, 0..4), any::<bool>())
+        .prop_map(|(records, taken, absent, cut)| RecordFound { records, taken, absent, cut })
+}
+
 pub(super) fn call() -> impl Strategy<Value = CallFrame> {
     let wanted = (digest(), option::of(id()), any::<u64>());
     let wanted = wanted.prop_map(|(digest, invocation_id, from_group)| {
@@ -166,10 +200,8 @@ pub(super) fn call() -> impl Strategy<Value = CallFrame> {
             CallFrame::Describe(Describe { capability, version })
         }),
         1 => bytes(99).prop_map(|json| CallFrame::Described(Described { json })),
-        1 => "[!-~]{1,128}".prop_map(|id| {
-            CallFrame::RecordWanted(RecordWanted { correlation_id: id.parse().unwrap() })
-        }),
-        1 => bytes(99).prop_map(|bundle| CallFrame::RecordFound(RecordFound { bundle })),
+        1 => record_wanted().prop_map(CallFrame::RecordWanted),
+        1 => record_found().prop_map(CallFrame::RecordFound),
         1 => digest().prop_map(|type_hash| CallFrame::TypeWanted(TypeWanted { type_hash })),
         1 => bytes(99).prop_map(|text| CallFrame::TypeFound(TypeFound { text })),
         1 => refusal().prop_map(|refusal| CallFrame::Declined(Declined { refusal })),

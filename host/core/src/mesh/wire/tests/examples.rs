@@ -170,6 +170,28 @@ fn ended(ended: Ended) -> CallFrame {
     }))
 }
 
+pub(super) fn record_wanted() -> RecordWanted {
+    RecordWanted {
+        correlation_id: "work-1".parse().unwrap(),
+        hops: vec![key(1), key(2)],
+        deadline_ms: 3_750,
+    }
+}
+
+pub(super) fn record_found() -> RecordFound {
+    let record =
+        NodeRecord { node: key(3), link: b"{}".to_vec().into(), bundle: b"{}".to_vec().into() };
+    let taken = Taken {
+        by: key(3),
+        node: key(4),
+        invocation_id: "call-3".parse().unwrap(),
+        capability: "git.log".parse().unwrap(),
+        receipt: true,
+    };
+    let absent = vec![Absent { node: key(4), why: Why::Unreachable }];
+    RecordFound { records: vec![record], taken: vec![taken], absent, cut: false }
+}
+
 pub(super) fn call() -> Vec<(&'static str, CallFrame)> {
     let wanted = BlobWanted {
         digest: Digest::of(b"blob"),
@@ -196,11 +218,8 @@ pub(super) fn call() -> Vec<(&'static str, CallFrame)> {
         ("blob-group", CallFrame::BlobGroup(BlobGroup { bytes: vec![1, 2, 3].into() })),
         ("describe", CallFrame::Describe(describe)),
         ("described", CallFrame::Described(Described { json: b"{}".to_vec().into() })),
-        (
-            "record-wanted",
-            CallFrame::RecordWanted(RecordWanted { correlation_id: "work-1".parse().unwrap() }),
-        ),
-        ("record-found", CallFrame::RecordFound(RecordFound { bundle: b"{}".to_vec().into() })),
+        ("record-wanted", CallFrame::RecordWanted(record_wanted())),
+        ("record-found", CallFrame::RecordFound(record_found())),
         ("type-wanted", CallFrame::TypeWanted(TypeWanted { type_hash: Digest::of(b"func()") })),
         ("type-found", CallFrame::TypeFound(TypeFound { text: b"func()".to_vec().into() })),
         ("declined", CallFrame::Declined(Declined { refusal: refusal() })),
