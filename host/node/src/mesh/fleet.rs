@@ -232,6 +232,3 @@ fn waterfall(parts: &[Part]) -> Vec<Value> {
     });
     calls.collect()
 }
-
-#[cfg(test)]
-mod tests;

@@ -53,9 +53,9 @@ impl Clock for OffClock {
 }
 
 /// A node that listens, and the first ticket of the community that it began.
-pub(super) struct Fixture {
+struct Fixture {
     _home: tempfile::TempDir,
-    pub(super) store: Store,
+    store: Store,
     mesh: Arc<Mesh>,
     clock: Arc<OffClock>,
     ticket: String,
@@ -63,7 +63,7 @@ pub(super) struct Fixture {
 
 impl Fixture {
     /// A node that began a community.
-    pub(super) async fn new() -> Self {
+    async fn new() -> Self {
         Self::with_clock(0).await
     }
 

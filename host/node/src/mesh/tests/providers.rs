@@ -38,6 +38,7 @@ fn call(id: &str, timeout_ms: u64) -> Arc<Invocation> {
         depth: 1,
         chain: Vec::new(),
         hops: Vec::new(),
+        asserted_caller: None,
         working_folder: None,
     })
 }
