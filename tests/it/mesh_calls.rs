@@ -138,6 +138,6 @@ fn what_the_caller_allows_of_fuel_counts_for_calls_below_and_on_another_node() {
     let short = allowed(used - 100_000).json();
     assert_ne!(short["data"], 42, "the other node stopped it: {short}");
     let there = nas.home.json(["audit", "list"]).to_string();
-    assert!(there.contains("limit_fuel"), "{there}");
+    assert!(there.contains("limit-fuel"), "{there}");
     assert_eq!(allowed(10).expect(Exit::Limit as i32).code_name(), "limit-fuel");
 }
