@@ -58,8 +58,8 @@ pub(super) async fn measure(caller: &Arc<Home>) -> anyhow::Result<Vec<Row>> {
         for Called { begun, ended, node } in calls {
             if begun >= missed {
                 later.push(ended - begun);
-            } else if ended > at && node != provider.name {
-                moved.push(ended - begun.max(at));
+            } else if begun < at && ended > at && node != provider.name {
+                moved.push(ended - at);
             }
         }
         provider.serve()?;
@@ -83,8 +83,10 @@ pub(super) async fn measure(caller: &Arc<Home>) -> anyhow::Result<Vec<Row>> {
             "p99 ≤ 1 s",
             at_kill <= Duration::from_secs(1),
         )
-        .by("two processes, one killed in each of 10 rounds, 16 callers of a call that reads; from the kill \
-             to the answer, of all calls until it was missed"),
+        .by(
+            "two processes, one killed in each of 10 rounds, 16 callers of a call that reads; from the kill \
+             to the answer, of all calls that were in flight with either",
+        ),
         Row::must(
             "calls made after it was missed",
             later.text(),
