@@ -131,7 +131,7 @@ pub(crate) fn echo(home: &Home, more: &[&str]) -> Ran {
 }
 
 pub(crate) fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
+    value.as_str().unwrap_or_else(|| panic!("no text: {value}"))
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use ed25519_dalek::VerifyingKey;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 /// Words of a fingerprint. Six of 2,048 are 66 bits: nobody makes a second key with the same in
 /// the time in which two people read them to each other.
@@ -23,8 +23,8 @@ pub enum KeyError {
 }
 
 /// The public half of a node's Ed25519 key (RFC 8032): 32 bytes, checked to be a usable key.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "[u8; 32]", into = "[u8; 32]")]
+/// In JSON it is its text, between nodes its bytes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeKey([u8; 32]);
 
 impl NodeKey {
@@ -83,17 +83,24 @@ impl NodeKey {
     }
 }
 
-impl TryFrom<[u8; 32]> for NodeKey {
-    type Error = KeyError;
-
-    fn try_from(bytes: [u8; 32]) -> Result<Self, KeyError> {
-        Self::from_bytes(bytes)
+impl Serialize for NodeKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            self.0.serialize(serializer)
+        }
     }
 }
 
-impl From<NodeKey> for [u8; 32] {
-    fn from(key: NodeKey) -> Self {
-        key.0
+impl<'de> Deserialize<'de> for NodeKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let key = if deserializer.is_human_readable() {
+            String::deserialize(deserializer)?.parse()
+        } else {
+            Self::from_bytes(<[u8; 32]>::deserialize(deserializer)?)
+        };
+        key.map_err(D::Error::custom)
     }
 }
 
@@ -149,6 +156,13 @@ mod tests {
         assert_eq!(text.to_uppercase().parse::<NodeKey>(), Err(KeyError::Text));
         assert_eq!(text[1..].parse::<NodeKey>(), Err(KeyError::Text));
         assert_eq!("é".repeat(32).parse::<NodeKey>(), Err(KeyError::Text));
+        let json = serde_json::to_value(key).unwrap();
+        assert_eq!(json, text);
+        assert_eq!(serde_json::from_value::<NodeKey>(json).unwrap(), key);
+        let bytes = postcard::to_allocvec(&key).unwrap();
+        assert_eq!(bytes, key.as_bytes());
+        assert_eq!(postcard::from_bytes::<NodeKey>(&bytes).unwrap(), key);
+        assert!(postcard::from_bytes::<NodeKey>(&[0; 32]).is_err());
     }
 
     #[test]

@@ -110,7 +110,6 @@ pub enum Why {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Candidate {
     /// The node.
-    #[serde(serialize_with = "words::as_text")]
     pub node: NodeKey,
     /// What it calls itself.
     pub name: String,
@@ -184,7 +183,6 @@ pub enum Reason {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LeftOut {
     /// The node.
-    #[serde(serialize_with = "words::as_text")]
     pub node: NodeKey,
     /// What it calls itself.
     pub name: String,

@@ -8,6 +8,7 @@ use std::sync::{
 };
 
 use meshhost_core::{
+    code::Code,
     evidence::canonical,
     id::{CapabilityId, CorrelationId, InvocationId},
     invocation::Invocation,
@@ -108,7 +109,52 @@ impl Results {
             .fetch_one(self.database.readers())
             .await
             .map_err(fault())?;
-        if started == 0 { Ok(None) } else { Err(ResultError::Conflict) }
+        if started == 0 {
+            return Ok(None);
+        }
+        self.interrupted(invocation).await?.map(Some).ok_or(ResultError::Conflict)
+    }
+
+    /// The end of a call that was written down without its result, because its caller went away or
+    /// the node ended meanwhile: nobody knows how far it came.
+    async fn interrupted(&self, invocation: &Invocation) -> Result<Option<CallResult>, StoreError> {
+        let select = "SELECT event FROM events \
+                      WHERE invocation_id = ?1 AND event_type = 'execution_indeterminate'";
+        let event: Option<Option<String>> = sqlx::query_scalar(select)
+            .bind(invocation.invocation_id.as_str().to_owned())
+            .fetch_optional(self.database.readers())
+            .await
+            .map_err(StoreError::database("look for the end of a call"))?;
+        let event: Option<Value> =
+            event.flatten().and_then(|text| serde_json::from_str(&text).ok());
+        let Some(event) = event else { return Ok(None) };
+        let text = |pointer| event.pointer(pointer).and_then(Value::as_str);
+        let capability = text("/capability_id").and_then(|id| id.parse::<CapabilityId>().ok());
+        let same = text("/subject/id") == Some(invocation.subject.id.as_str())
+            && capability.is_some_and(|id| id.folded() == invocation.capability.folded());
+        if !same {
+            return Ok(None);
+        }
+        let message = "the call was interrupted, and its effect may have happened; look before you \
+                       repeat it under a new id";
+        let at = text("/timestamp").unwrap_or_default().to_owned();
+        Ok(Some(CallResult {
+            invocation_id: invocation.invocation_id.clone(),
+            capability_id: invocation.capability.clone(),
+            capability_version: None,
+            plugin: None,
+            node: None,
+            correlation_id: invocation.correlation_id.clone(),
+            outcome: Outcome::Indeterminate(Refusal::new(Code::Indeterminate, message)),
+            evidence_ids: text("/event_id").map(str::to_owned).into_iter().collect(),
+            started_at: at.clone(),
+            completed_at: at,
+            replayed: true,
+            usage: Usage::default(),
+            denied: Vec::new(),
+            models: Vec::new(),
+            log: Vec::new(),
+        }))
     }
 
     /// What is to be kept of a call's result; `None` when it did not run, may be tried again, or
@@ -238,8 +284,7 @@ impl StoredResult {
 
     /// The result again; the plugin's log lines are not kept.
     fn result(self, invocation: &Invocation) -> CallResult {
-        let unknown =
-            || Refusal::new(meshhost_core::code::Code::Indeterminate, "the end is unknown");
+        let unknown = || Refusal::new(Code::Indeterminate, "the end is unknown");
         let refusal = self.refusal.unwrap_or_else(unknown);
         let outcome = match self.outcome {
             OutcomeKind::Success => Outcome::Success(self.data.unwrap_or_default()),

@@ -2,17 +2,11 @@
 
 use std::fmt::{self, Write as _};
 
-use serde::Serializer;
-
 use super::{Candidate, LeftOut, NodeKey, Reason, Request, Route, Why};
 use crate::{code::Code, gates, outcome::Refusal};
 
 /// Most nodes that are told one by one.
 const TOLD_MAX: usize = 8;
-
-pub(super) fn as_text<S: Serializer>(key: &NodeKey, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(key)
-}
 
 impl Route {
     /// The route in one sentence: `ran on gpubox: load 0.12; nas left out: draining`. `ran_on` is
