@@ -83,6 +83,7 @@ mod tests {
         assert_eq!(fuel.cut(90, 1_000), Some(40), "960 of 1,000 are used");
         assert_eq!(fuel.cut(40, 1_000), None);
         assert_eq!(fuel.used(0), 1_000, "it used the rest itself");
+        fuel.enter(0);
         fuel.use_below(10);
         assert_eq!((fuel.cut(0, 1_000), fuel.left_below(1_000)), (None, 0));
         fuel.begin(100);
