@@ -3,7 +3,7 @@
 //! until everything that is committed has arrived there.
 //!
 //! A filter says of an id that it is certainly new, or that it may be known; only then it is looked up.
-//! Until the filter has been read, which begins with the first question, every id is looked up.
+//! Until the filter has been read, which begins after a few questions, every id is looked up.
 
 use std::sync::{Arc, Weak};
 
@@ -19,6 +19,8 @@ const PAGE: i64 = 4_096;
 /// Ids that the filter has room for, at least (2 MiB) and at most (30 MiB). With more it says more
 /// often that an id may be known, and those are looked up.
 const IDS: (u64, u64) = (1 << 20, 1 << 24);
+/// Groups that have to ask before it is read: a command asks once or twice and is gone.
+const ASKED: u32 = 8;
 /// How often it says so of a new id while there is room.
 const FALSE_POSITIVES: f64 = 0.001;
 /// Where ids stand: pages of each, after the id at which the last one ended.
@@ -38,6 +40,8 @@ pub(super) struct Seen {
     /// Ids that it has room for.
     room: u64,
     ids: u64,
+    /// Groups that had to ask the database.
+    asked: u32,
     /// How often reading has begun: what an earlier reading still brings is for another filter.
     reading: u64,
 }
@@ -81,23 +85,24 @@ impl Seen {
     /// As it is after a record of so many events was read, in which nothing stands.
     #[cfg(test)]
     pub(super) fn read_all(&mut self, events: u64) {
-        self.begin(events);
+        (0..ASKED).for_each(|_| drop(self.begin(events)));
         self.complete = true;
     }
 
     /// Begins to read, unless that has begun. From here on what is committed is noted; what was
     /// committed before is in the database, once that has settled.
     fn begin(&mut self, events: u64) -> Option<u64> {
-        if self.filter.is_some() {
+        self.asked = self.asked.saturating_add(1);
+        if self.filter.is_some() || self.asked < ASKED {
             return None;
         }
         // A call has two events, and may have a correlation of its own.
         let room = events.saturating_mul(2).clamp(IDS.0, IDS.1);
         let expected = usize::try_from(room).unwrap_or(usize::MAX);
         let filter = BloomFilter::with_false_pos(FALSE_POSITIVES).expected_items(expected);
-        *self =
-            Self { filter: Some(filter), complete: false, room, ids: 0, reading: self.reading + 1 };
-        Some(self.reading)
+        let reading = self.reading + 1;
+        *self = Self { filter: Some(filter), room, reading, ..Self::default() };
+        Some(reading)
     }
 }
 
@@ -111,7 +116,8 @@ pub(super) fn begin(shared: &Arc<Shared>) {
     let (readers, shared) = (shared.database.readers().clone(), Arc::downgrade(shared));
     tokio::spawn(async move {
         if let Err(error) = read(&shared, reading, &readers).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "ids are looked up");
+            // Also a node that ends meanwhile comes here.
+            tracing::debug!(error = &error as &dyn std::error::Error, "ids are looked up");
             of_reading(&shared, reading, Seen::forget);
         }
     });

@@ -470,8 +470,10 @@ async fn a_new_id_that_its_caller_named_is_not_looked_up_and_a_known_one_is_foun
     let home = Home::new().await;
     named(&home.writer, "before").await.unwrap();
     let writer = home.again().await;
-    // The first of them is looked up, and begins the reading.
-    named(&writer, "first").await.unwrap();
+    // The first of them are looked up, and begin the reading.
+    for number in 0..10 {
+        named(&writer, &format!("first-{number}")).await.unwrap();
+    }
     ids_are_read(&writer).await;
     // Nobody gets at the database, and new calls start all the same.
     let database = home.database.writer().await;
@@ -481,7 +483,7 @@ async fn a_new_id_that_its_caller_named_is_not_looked_up_and_a_known_one_is_foun
         tokio::time::timeout(std::time::Duration::from_secs(20), call).await.unwrap().unwrap();
     }
     drop(database);
-    for known in ["before", "first", "new-0", "new-49"] {
+    for known in ["before", "first-0", "new-0", "new-49"] {
         let again = named(&writer, known).await;
         assert!(matches!(again, Err(AppendError::KnownInvocation)), "{known}: {again:?}");
     }
