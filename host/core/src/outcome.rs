@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::{
     code::Code,
     id::{CapabilityId, CorrelationId, InvocationId},
+    invocation::Invocation,
     limits::Usage,
     model_use::ModelUse,
 };
@@ -144,4 +145,28 @@ pub struct CallResult {
     pub models: Vec<ModelUse>,
     /// Log lines of the plugin, bounded by the log limit; never part of evidence.
     pub log: Vec<String>,
+}
+
+impl CallResult {
+    /// The end of a call of which nothing but the outcome is known, at this time.
+    #[must_use]
+    pub fn bare(invocation: &Invocation, outcome: Outcome, at: String) -> Self {
+        Self {
+            invocation_id: invocation.invocation_id.clone(),
+            capability_id: invocation.capability.clone(),
+            capability_version: None,
+            plugin: None,
+            node: None,
+            correlation_id: invocation.correlation_id.clone(),
+            outcome,
+            evidence_ids: Vec::new(),
+            started_at: at.clone(),
+            completed_at: at,
+            replayed: false,
+            usage: Usage::default(),
+            denied: Vec::new(),
+            models: Vec::new(),
+            log: Vec::new(),
+        }
+    }
 }

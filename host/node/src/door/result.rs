@@ -81,22 +81,5 @@ impl<'a> Answer<'a> {
 
 /// The end of a call of which this node writes nothing down.
 pub(crate) fn unwritten(invocation: &Invocation, outcome: Outcome, now_us: i64) -> CallResult {
-    let at = Timestamp::from_micros(now_us).to_string();
-    CallResult {
-        invocation_id: invocation.invocation_id.clone(),
-        capability_id: invocation.capability.clone(),
-        capability_version: None,
-        plugin: None,
-        node: None,
-        correlation_id: invocation.correlation_id.clone(),
-        outcome,
-        evidence_ids: Vec::new(),
-        started_at: at.clone(),
-        completed_at: at,
-        replayed: false,
-        usage: Usage::default(),
-        denied: Vec::new(),
-        models: Vec::new(),
-        log: Vec::new(),
-    }
+    CallResult::bare(invocation, outcome, Timestamp::from_micros(now_us).to_string())
 }

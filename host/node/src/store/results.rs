@@ -138,22 +138,11 @@ impl Results {
         let message = "the call was interrupted, and its effect may have happened; look before you \
                        repeat it under a new id";
         let at = text("/timestamp").unwrap_or_default().to_owned();
+        let outcome = Outcome::Indeterminate(Refusal::new(Code::Indeterminate, message));
         Ok(Some(CallResult {
-            invocation_id: invocation.invocation_id.clone(),
-            capability_id: invocation.capability.clone(),
-            capability_version: None,
-            plugin: None,
-            node: None,
-            correlation_id: invocation.correlation_id.clone(),
-            outcome: Outcome::Indeterminate(Refusal::new(Code::Indeterminate, message)),
             evidence_ids: text("/event_id").map(str::to_owned).into_iter().collect(),
-            started_at: at.clone(),
-            completed_at: at,
             replayed: true,
-            usage: Usage::default(),
-            denied: Vec::new(),
-            models: Vec::new(),
-            log: Vec::new(),
+            ..CallResult::bare(invocation, outcome, at)
         }))
     }
 
