@@ -217,6 +217,8 @@ fn what_a_node_in_the_chain_does_not_give_is_named() {
     let [laptop, gpubox, mut nas] = chain();
     let answer = divided(&laptop);
     let work = text(&answer["correlation_id"]);
+    // Whoever is asked for its record waits for receipts that are on their way.
+    laptop.home.json(["audit", "replay", work, "--fleet"]);
     nas.kill();
     let alone = until("it is missed", || {
         let alone = laptop.home.json(["audit", "replay", work, "--fleet"]);

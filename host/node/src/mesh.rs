@@ -22,6 +22,7 @@ mod lending;
 mod link;
 mod links;
 mod listen;
+mod receipts;
 mod routed;
 mod running;
 mod serving;
@@ -340,11 +341,19 @@ impl Mesh {
         Refusal::new(Code::PeerUnreachable, message)
     }
 
+    /// Waits a moment for the receipts of calls that have just ended.
+    async fn receipts_settled(&self) {
+        if let Some(running) = self.state().running {
+            running.receipts.settled().await;
+        }
+    }
+
     /// Where a call ran and why there, when it ran on another node; `None` for every other call.
     ///
     /// # Errors
     /// When what was kept cannot be read.
     pub async fn why(&self, invocation: &InvocationId) -> Result<Option<Value>, Refusal> {
+        self.receipts_settled().await;
         let row = self.means.tables.route(invocation).await.map_err(|error| error.refusal())?;
         let Some(row) = row else { return Ok(None) };
         let at = Timestamp::from_micros(row.at_us);
@@ -361,7 +370,7 @@ impl Mesh {
             "code": null,
             "ran_on": row.ran_on.map(|key| key.to_string()),
             "route": route,
-            "receipt": row.receipt.and_then(|signed| signed.open().ok()),
+            "receipt": row.receipt.and_then(|signed| receipts::about(&signed, invocation)),
             "explanation": explanation,
         })))
     }

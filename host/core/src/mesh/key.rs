@@ -1,6 +1,6 @@
 //! A node's key: who a node is to others. Addresses are where it was last seen, never who it is.
 
-use std::{fmt, str::FromStr};
+use std::{cell::RefCell, collections::VecDeque, fmt, str::FromStr};
 
 use ed25519_dalek::VerifyingKey;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
@@ -10,6 +10,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 const FINGERPRINT_WORDS: usize = 6;
 /// Bits that one word says.
 const WORD_BITS: u32 = 11;
+
+/// Keys that one thread remembers as usable.
+const USABLE_MAX: usize = 64;
+
+thread_local! {
+    // To find out is a square root in the field of the curve, and each call carries the same few keys.
+    static USABLE: RefCell<VecDeque<[u8; 32]>> = const { RefCell::new(VecDeque::new()) };
+}
 
 /// Why a text or some bytes are no node key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -33,8 +41,20 @@ impl NodeKey {
     /// # Errors
     /// [`KeyError::Key`] when they are no point of the curve or a weak one.
     pub fn from_bytes(bytes: [u8; 32]) -> Result<Self, KeyError> {
+        if USABLE.with_borrow(|usable| usable.contains(&bytes)) {
+            return Ok(Self(bytes));
+        }
         let key = VerifyingKey::from_bytes(&bytes).map_err(|_| KeyError::Key)?;
-        if key.is_weak() { Err(KeyError::Key) } else { Ok(Self(bytes)) }
+        if key.is_weak() {
+            return Err(KeyError::Key);
+        }
+        USABLE.with_borrow_mut(|usable| {
+            if usable.len() == USABLE_MAX {
+                usable.pop_front();
+            }
+            usable.push_back(bytes);
+        });
+        Ok(Self(bytes))
     }
 
     /// The key of a signer.

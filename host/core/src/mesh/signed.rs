@@ -82,23 +82,31 @@ impl<T: Statement> Signed<T> {
         Ok(Self { body, signature, kind: PhantomData })
     }
 
+    /// What it claims to say, whether it holds or not: to find out whether it is worth a check.
+    #[must_use]
+    pub fn claims(&self) -> Option<T> {
+        self.read().ok()
+    }
+
     /// What it says, when it holds.
     ///
     /// # Errors
     /// [`SignedError`]: too long, unreadable, or not signed by whom it names.
     pub fn open(&self) -> Result<T, SignedError> {
+        let statement = self.read()?;
+        if !statement.signer().signed(&message::<T>(&self.body), &self.signature.0) {
+            return Err(SignedError::Signature);
+        }
+        Ok(statement)
+    }
+
+    fn read(&self) -> Result<T, SignedError> {
         if self.body.len() > T::BYTES_MAX {
             return Err(SignedError::Size);
         }
         let (statement, rest) =
             postcard::take_from_bytes::<T>(&self.body).map_err(|_| SignedError::Form)?;
-        if !rest.is_empty() {
-            return Err(SignedError::Form);
-        }
-        if !statement.signer().signed(&message::<T>(&self.body), &self.signature.0) {
-            return Err(SignedError::Signature);
-        }
-        Ok(statement)
+        if rest.is_empty() { Ok(statement) } else { Err(SignedError::Form) }
     }
 
     /// Tells it from others.

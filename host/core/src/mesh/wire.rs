@@ -13,7 +13,8 @@ pub use bounded::{Bytes, Secret};
 pub use call::{Body, Caller, Invoke, TraceContext};
 pub use control::{Hello, Leaving, Missed, Number, Records, Refused, Statements, Welcome};
 pub use fetch::{
-    BlobFound, BlobGroup, BlobWanted, Declined, Describe, Described, TypeFound, TypeWanted,
+    BlobFound, BlobGroup, BlobWanted, Declined, Describe, Described, Receipts, TypeFound,
+    TypeWanted,
 };
 pub use work::{
     ABSENT_MAX, Absent, NodeRecord, RECORD_BYTES_MAX, RECORD_HOPS_MAX, RECORDS_BYTES_MAX,
@@ -205,6 +206,8 @@ frames! {
         TypeWanted(TypeWanted) = 54, at most KIB;
         /// That, as text: the last frame of its stream.
         TypeFound(TypeFound) = 55, at most 256 * KIB + 3;
+        /// What the sender signs about calls that it has answered: the only frame of its stream.
+        Receipts(Receipts) = 56, at most 64 * KIB;
         /// The answer to what else was asked when there is none: the last frame of its stream.
         Declined(Declined) = 50, at most 128 * KIB;
     }

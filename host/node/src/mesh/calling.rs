@@ -10,8 +10,6 @@ use meshhost_core::{
     json::{self, Bounds},
     mesh::{
         key::NodeKey,
-        receipt::{self, Receipt},
-        signed::Signed,
         value,
         wire::{Answer, Body, Bytes, CallFrame, Caller, Describe, Described, Invoke},
     },
@@ -41,8 +39,6 @@ const DESCRIPTION: Duration = Duration::from_secs(5);
 pub(super) struct Called {
     /// What the caller gets.
     pub(super) result: CallResult,
-    /// What the node that answered signed about it, when that holds.
-    pub(super) receipt: Option<Signed<Receipt>>,
     /// How the input travelled: `binary` or `json`.
     pub(super) values: &'static str,
 }
@@ -152,11 +148,11 @@ async fn ask(
             // That it has begun says nothing more than that it was sent: it may have, without word.
             CallFrame::Accepted(_) if !begun => begun = true,
             CallFrame::Answer(answer) => {
-                let receipt = receipt::held(&answer, (&link.peer, &own), &invocation.invocation_id);
+                running.receipts.expect(link.peer, &invocation.invocation_id, &answer);
                 let function = typed.map(|typed| &*typed.function);
                 let result = result(*answer, (invocation, function), node);
                 let values = if typed.is_some() { "binary" } else { "json" };
-                return Ok(Called { result, receipt, values });
+                return Ok(Called { result, values });
             }
             _ => return Err(Lost::Sent),
         }

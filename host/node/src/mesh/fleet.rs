@@ -77,6 +77,7 @@ impl Mesh {
             Err(error) if error.refusal().code == Code::NotFound => Told::Nothing,
             Err(error) => return Err(error.refusal()),
         };
+        self.receipts_settled().await;
         let routes = self.means.tables.routes_of(correlation).await;
         let routes = routes.map_err(|error| error.refusal())?;
         let mut fleet = Fleet::default();

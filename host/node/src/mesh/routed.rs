@@ -11,9 +11,7 @@ use meshhost_core::{
         attempt::{Attempt, End, Event, Next, Refused, Target},
         breaker::Report,
         key::NodeKey,
-        receipt::Receipt,
         route::Route,
-        signed::Signed,
     },
     outcome::{CallResult, Outcome, Refusal},
     ports::Entropy as _,
@@ -21,6 +19,7 @@ use meshhost_core::{
 
 use super::{
     calling::{self, Called, DEADLINE_MS, Lost},
+    receipts,
     running::Running,
 };
 use crate::{door::unwritten, store::mesh::RouteRow, sys::SystemEntropy};
@@ -72,8 +71,9 @@ pub(super) async fn call(
     let on_behalf_of = invocation.hops.last().copied();
     match answered {
         Some(Last { node, called }) => {
-            let ran = Ran { node, receipt: called.receipt, values: called.values };
+            let ran = Ran { node, values: called.values };
             note(running, &route, (Some(ran), on_behalf_of), &called.result).await;
+            receipts::route_kept(running, node, &called.result.invocation_id).await;
             called.result
         }
         None => {
@@ -87,7 +87,6 @@ pub(super) async fn call(
 /// Where a call was answered, and how.
 struct Ran {
     node: NodeKey,
-    receipt: Option<Signed<Receipt>>,
     values: &'static str,
 }
 
@@ -120,7 +119,7 @@ async fn note(
         ran_on,
         words: route.in_words(ran_on.as_ref()),
         route: written.to_string(),
-        receipt: ran.and_then(|ran| ran.receipt),
+        receipt: None,
         on_behalf_of,
     };
     running.tables.save_route(row).await;

@@ -33,7 +33,9 @@ use super::{
     lending::Lending,
     link::Link,
     links::Links,
-    listen, serving,
+    listen,
+    receipts::Receipts,
+    serving,
     tls::Tls,
     transport::{Arriving, Channel, Closing, Protocol, Transport},
     types::Types,
@@ -74,6 +76,8 @@ pub(super) struct Running {
     pub(super) records: Arc<Semaphore>,
     /// Those of the blobs that peers may have now.
     pub(super) lending: Arc<Lending>,
+    /// What is signed about calls, here and there.
+    pub(super) receipts: Receipts,
     /// What is known of the others.
     pub(super) known: Known,
     /// Types of what they offer.
@@ -155,6 +159,7 @@ impl Running {
             audit,
             records: Arc::new(Semaphore::new(RECORDS_KIB)),
             lending: Arc::default(),
+            receipts: Receipts::default(),
             known,
             types: Types::default(),
             discovery: Standing::default(),
@@ -373,6 +378,7 @@ impl Running {
     pub(super) async fn close(&self) {
         self.leaving.store(true, Ordering::Relaxed);
         self.known.publish(self);
+        self.receipts.settled().await;
         self.closing.cancel();
         self.tasks.close();
         let _ = tokio::time::timeout(FAREWELL, self.tasks.wait()).await;

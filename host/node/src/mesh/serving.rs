@@ -11,11 +11,11 @@ use meshhost_core::{
     code::Code,
     function_type::FunctionType,
     gates::Wanted,
-    id::{CapabilityId, InvocationId},
+    id::CapabilityId,
     invocation::{Invocation, Mode, Subject},
     json::{self, Bounds},
     mesh::{
-        receipt::{self, Receipt},
+        receipt::{self, AnsweredCall},
         share, value,
         wire::{
             Accepted, Answer, Body, Bytes, CallFrame, CallRefusal, Caller, Declined, Describe,
@@ -30,6 +30,7 @@ use super::{
     borrowing::Source,
     fleet, known, lending,
     link::Link,
+    receipts,
     running::Running,
     transport::{Channel, Closing, Sending, Stream},
     types,
@@ -91,6 +92,10 @@ async fn answer(running: Arc<Running>, link: Arc<Link>, shared: Vec<String>, str
         CallFrame::Describe(question) => describe(&running, &link, &shared, &question),
         CallFrame::TypeWanted(wanted) => types::give(&running, &link, &shared, &wanted),
         CallFrame::RecordWanted(wanted) => fleet::give(&running, &link, wanted).await,
+        CallFrame::Receipts(receipt) => {
+            receipts::take(&running, &link, &receipt).await;
+            return;
+        }
         CallFrame::BlobWanted(wanted) => {
             lending::give(&running, &link, &wanted, &mut sending).await;
             return;
@@ -179,28 +184,15 @@ async fn invoke_here(
         lending::lend_answer(running, link, &invocation_id, output).await;
     }
     let function = typed.as_ref().and_then(|typed| typed.function_type.as_ref());
-    let mut answer = told(result, function);
-    answer.receipt = receipt(running, link, &invocation_id, &answer);
-    tell(sending, answer).await;
-}
-
-/// What this node signs about a call that it has answered.
-fn receipt(
-    running: &Running,
-    link: &Link,
-    invocation_id: &InvocationId,
-    answer: &Answer,
-) -> Option<Bytes> {
-    let receipt = Receipt {
-        node: running.community.own(),
-        peer: link.peer,
-        invocation_id: invocation_id.clone(),
+    let answer = told(result, function);
+    let answered = AnsweredCall {
+        invocation_id,
         ended: receipt::digest_of(&answer.ended),
         evidence_ids: answer.evidence_ids.clone(),
-        at_us: running.clock.now_us(),
     };
-    let signed = running.community.sign(&receipt)?;
-    postcard::to_allocvec(&signed).ok().map(Bytes::from)
+    if tell(sending, answer).await {
+        receipts::give(running, link, answered);
+    }
 }
 
 /// Runs the call; `None` when the peer went away, which cancels it.
@@ -309,14 +301,16 @@ fn invalid(problem: &str) -> Refusal {
     Refusal::new(Code::InputInvalid, format!("the input cannot be read: {problem}"))
 }
 
-async fn tell(sending: &mut Sending, answer: Answer) {
+/// Sends an answer. `false` when the peer does not get it.
+async fn tell(sending: &mut Sending, answer: Answer) -> bool {
     if let Err(error) = sending.write(&CallFrame::Answer(Box::new(answer))).await {
         tracing::debug!("a peer was not told how its call ended: {error}");
         sending.cancel();
-        return;
+        return false;
     }
     sending.finish();
     sending.taken().await;
+    true
 }
 
 /// The answer to a call that never came to the door.
@@ -333,7 +327,6 @@ fn refused(capability: CapabilityId, refusal: Refusal) -> Answer {
         started_at: String::new(),
         completed_at: String::new(),
         replayed: false,
-        receipt: None,
     }
 }
 
@@ -364,7 +357,6 @@ fn told(result: CallResult, function: Option<&FunctionType>) -> Answer {
         started_at: result.started_at,
         completed_at: result.completed_at,
         replayed: result.replayed,
-        receipt: None,
     };
     answer.cut();
     answer

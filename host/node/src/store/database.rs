@@ -17,12 +17,13 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use super::error::StoreError;
 
 /// The steps of the schema: number, what, SQL. See `migrations/README.md`.
-const MIGRATIONS: [(i64, &str, &str); 5] = [
+const MIGRATIONS: [(i64, &str, &str); 6] = [
     (1, "store", include_str!("../../migrations/0001_store.sql")),
     (2, "models", include_str!("../../migrations/0002_models.sql")),
     (3, "mesh", include_str!("../../migrations/0003_mesh.sql")),
     (4, "routes", include_str!("../../migrations/0004_routes.sql")),
     (5, "on_behalf", include_str!("../../migrations/0005_on_behalf.sql")),
+    (6, "receipts", include_str!("../../migrations/0006_receipts.sql")),
 ];
 
 /// Connections that read.

@@ -17,7 +17,7 @@ use super::{database::Database, error::StoreError};
 
 mod routes;
 
-pub use routes::RouteRow;
+pub use routes::{ReceiptRow, RouteRow};
 
 /// The community as it is kept.
 #[derive(Debug, Clone)]

@@ -34,8 +34,6 @@ const DENIED_MAX: usize = 64;
 const DENIED_BYTES_MAX: usize = 2048;
 /// Longest time, in bytes.
 const TIME_BYTES_MAX: usize = 32;
-/// Longest receipt, in bytes.
-const RECEIPT_BYTES_MAX: usize = 8 * 1024;
 
 /// The call has begun: `execution_started` is written down. From here on it may have had effects.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -190,8 +188,6 @@ pub struct Answer {
     pub completed_at: String,
     /// The recorded result of an earlier call with the same id.
     pub replayed: bool,
-    /// What proves later that the node answered so.
-    pub receipt: Option<Bytes>,
 }
 
 impl Answer {
@@ -231,9 +227,7 @@ impl Check for Answer {
             is_plain(&self.started_at, TIME_BYTES_MAX)
                 && is_plain(&self.completed_at, TIME_BYTES_MAX),
             "a time has at most 32 bytes",
-        )?;
-        let receipt = self.receipt.as_ref().map_or(0, |receipt| receipt.len());
-        holds(receipt <= RECEIPT_BYTES_MAX, "a receipt has at most 8 KiB")
+        )
     }
 }
 

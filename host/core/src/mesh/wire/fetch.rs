@@ -1,4 +1,4 @@
-//! What is asked of another node besides calls: blobs, and how a capability is called.
+//! What goes between nodes besides calls: blobs, how a capability is called, and receipts.
 
 use serde::{Deserialize, Serialize};
 
@@ -125,3 +125,12 @@ impl Check for Declined {
         holds(details <= DETAILS_BYTES_MAX, "details here have at most 64 KiB")
     }
 }
+
+/// A receipt for calls that the sender has answered on this connection a moment ago.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipts {
+    /// The signed [`Receipt`](crate::mesh::receipt::Receipt).
+    pub signed: Bytes,
+}
+
+impl Check for Receipts {}

@@ -72,6 +72,7 @@ async fn gather(running: &Arc<Running>, link: &Link, wanted: &RecordWanted) -> O
 /// The calls of this piece of work that this node took to others for the peer that asks.
 async fn on_behalf(running: &Running, link: &Link, wanted: &RecordWanted) -> Vec<Taken> {
     let own = running.community.own();
+    running.receipts.settled().await;
     let rows = running.tables.routes_of(&wanted.correlation_id).await.unwrap_or_default();
     let for_peer = |row: &&RouteRow| row.on_behalf_of == Some(link.peer);
     rows.iter().filter(for_peer).filter_map(|row| taken(row, own)).collect()

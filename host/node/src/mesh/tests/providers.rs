@@ -56,7 +56,6 @@ fn answer() -> CallFrame {
         started_at: String::new(),
         completed_at: String::new(),
         replayed: false,
-        receipt: None,
     }))
 }
 

@@ -2,11 +2,11 @@
 //!
 //! Routes are written in groups, a moment after their calls have been answered: no call waits for them.
 //! What a call did is in the evidence of the node where it ran; a caller that is killed within that
-//! moment loses why it went there, and the receipt, which the same call with the same id gets again.
+//! moment loses why it went there. A receipt holds for many calls, comes later, and is kept once.
 
 use std::{
     mem,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -16,7 +16,7 @@ use meshhost_core::{
 };
 use sqlx::{Connection as _, Row as _, SqliteConnection, sqlite::SqliteRow};
 
-use super::{MeshTables, READ, WRITE, damaged, from_bytes, to_bytes};
+use super::{MeshTables, READ, WRITE, damaged, from_bytes, to_bytes, to_text};
 use crate::store::error::StoreError;
 
 /// A call that ran on another node.
@@ -38,7 +38,7 @@ pub struct RouteRow {
     pub words: String,
     /// All candidates, and who was left out, as JSON.
     pub route: String,
-    /// What the node that answered signed.
+    /// What the node that answered signed about it, and about others; it is kept by [`MeshTables::keep_receipt`].
     pub receipt: Option<Signed<Receipt>>,
     /// The peer whose call here it was made for; none when that was this node's own.
     pub on_behalf_of: Option<NodeKey>,
@@ -59,14 +59,30 @@ const GATHERING: Duration = Duration::from_millis(5);
 #[derive(Debug, Default)]
 pub(super) struct Pending {
     rows: Mutex<Vec<RouteRow>>,
+    receipts: Mutex<Vec<ReceiptRow>>,
     /// Held while a group is written; counts what was written since the old ones were looked for.
     writing: tokio::sync::Mutex<usize>,
+}
+
+/// A receipt, and the calls whose routes are kept and that it holds for.
+#[derive(Debug)]
+pub struct ReceiptRow {
+    /// The receipt.
+    pub signed: Arc<Signed<Receipt>>,
+    /// When it came, in microseconds since 1970.
+    pub at_us: i64,
+    /// The calls.
+    pub calls: Vec<InvocationId>,
 }
 
 impl Pending {
     fn rows(&self) -> MutexGuard<'_, Vec<RouteRow>> {
         // Nothing panics while it holds the lock.
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn receipts(&self) -> MutexGuard<'_, Vec<ReceiptRow>> {
+        self.receipts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -81,41 +97,65 @@ impl MeshTables {
         if waiting >= PENDING_MAX {
             self.flush_routes().await;
         } else if waiting == 1 {
-            let tables = self.clone();
-            tokio::spawn(async move {
-                tokio::time::sleep(GATHERING).await;
-                tables.flush_routes().await;
-            });
+            self.flush_soon();
         }
+    }
+
+    /// Keeps a receipt for calls whose routes were given to [`Self::save_route`] before: it is written soon.
+    pub async fn keep_receipt(&self, row: ReceiptRow) {
+        let waiting = {
+            let mut receipts = self.pending.receipts();
+            receipts.push(row);
+            receipts.len()
+        };
+        if waiting >= PENDING_MAX {
+            self.flush_routes().await;
+        } else if waiting == 1 {
+            self.flush_soon();
+        }
+    }
+
+    fn flush_soon(&self) {
+        let tables = self.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(GATHERING).await;
+            tables.flush_routes().await;
+        });
     }
 
     /// Writes what waits to be written. What the database refuses is lost, and the log says so.
     pub async fn flush_routes(&self) {
         let mut since = self.pending.writing.lock().await;
+        // A receipt's routes came before it: taken first, they are in the same group or an earlier one.
+        let receipts = mem::take(&mut *self.pending.receipts());
         let rows = mem::take(&mut *self.pending.rows());
-        if rows.is_empty() {
+        if rows.is_empty() && receipts.is_empty() {
             return;
         }
         *since += rows.len();
         let prune = *since >= PRUNE_AFTER;
-        match self.write_routes(&rows, prune).await {
+        match self.write_routes((&rows, &receipts), prune).await {
             Ok(()) if prune => *since = 0,
             Ok(()) => {}
             Err(error) => tracing::warn!("where {} calls ran was not kept: {error}", rows.len()),
         }
     }
 
-    async fn write_routes(&self, rows: &[RouteRow], prune: bool) -> Result<(), StoreError> {
+    async fn write_routes(
+        &self,
+        (rows, receipts): (&[RouteRow], &[ReceiptRow]),
+        prune: bool,
+    ) -> Result<(), StoreError> {
         let mut writer = self.database.writer().await;
         let mut group = writer.begin().await.map_err(StoreError::database(WRITE))?;
         for row in rows {
             insert(&mut group, row).await?;
         }
+        for receipt in receipts {
+            insert_receipt(&mut group, receipt).await?;
+        }
         if prune {
-            let old = "DELETE FROM mesh_routes WHERE at_us < \
-                       (SELECT at_us FROM mesh_routes ORDER BY at_us DESC LIMIT 1 OFFSET ?1)";
-            let deleted = sqlx::query(old).bind(ROUTES_MAX).execute(&mut *group).await;
-            deleted.map_err(StoreError::database(WRITE))?;
+            delete_old(&mut group).await?;
         }
         group.commit().await.map_err(StoreError::database(WRITE))
     }
@@ -126,7 +166,7 @@ impl MeshTables {
     /// When the database refuses, or the row is not what was written.
     pub async fn route(&self, id: &InvocationId) -> Result<Option<RouteRow>, StoreError> {
         self.flush_routes().await;
-        let row = sqlx::query("SELECT * FROM mesh_routes WHERE invocation_id = ?1")
+        let row = sqlx::query(SELECT_INVOCATION)
             .bind(id.as_str().to_owned())
             .fetch_optional(self.database.readers())
             .await
@@ -141,8 +181,7 @@ impl MeshTables {
     /// As [`Self::route`].
     pub async fn routes_of(&self, id: &CorrelationId) -> Result<Vec<RouteRow>, StoreError> {
         self.flush_routes().await;
-        let select = "SELECT * FROM mesh_routes WHERE correlation_id = ?1 ORDER BY at_us LIMIT ?2";
-        let rows = sqlx::query(select)
+        let rows = sqlx::query(SELECT_CORRELATION)
             .bind(id.as_str().to_owned())
             .bind(CALLS_MAX)
             .fetch_all(self.database.readers())
@@ -152,11 +191,25 @@ impl MeshTables {
     }
 }
 
+/// Routes, each with its receipt.
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT mesh_routes.*, mesh_receipts.signed FROM mesh_routes \
+             LEFT JOIN mesh_receipts ON mesh_receipts.id = mesh_routes.receipt_id ",
+            $rest
+        )
+    };
+}
+const SELECT_INVOCATION: &str = select!("WHERE invocation_id = ?1");
+const SELECT_CORRELATION: &str =
+    select!("WHERE correlation_id = ?1 ORDER BY mesh_routes.at_us LIMIT ?2");
+
 fn read(row: &SqliteRow) -> Result<RouteRow, StoreError> {
     let id: String = row.get("invocation_id");
     let correlation: Option<String> = row.get("correlation_id");
     let ran_on: Option<String> = row.get("ran_on");
-    let receipt: Option<Vec<u8>> = row.get("receipt");
+    let receipt: Option<Vec<u8>> = row.get("signed");
     let on_behalf_of: Option<String> = row.get("on_behalf_of");
     Ok(RouteRow {
         invocation_id: id.parse().map_err(|_| damaged())?,
@@ -173,9 +226,9 @@ fn read(row: &SqliteRow) -> Result<RouteRow, StoreError> {
 }
 
 async fn insert(connection: &mut SqliteConnection, row: &RouteRow) -> Result<(), StoreError> {
-    let receipt = row.receipt.as_ref().map(to_bytes).transpose()?;
-    let insert =
-        "INSERT OR REPLACE INTO mesh_routes VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    let insert = "INSERT OR REPLACE INTO mesh_routes (invocation_id, at_us, capability, outcome, \
+                  ran_on, words, route, correlation_id, on_behalf_of) \
+                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
     sqlx::query(insert)
         .bind(row.invocation_id.as_str().to_owned())
         .bind(row.at_us)
@@ -184,11 +237,45 @@ async fn insert(connection: &mut SqliteConnection, row: &RouteRow) -> Result<(),
         .bind(row.ran_on.map(|key| key.to_string()))
         .bind(row.words.clone())
         .bind(row.route.clone())
-        .bind(receipt)
         .bind(row.correlation_id.as_ref().map(|id| id.as_str().to_owned()))
         .bind(row.on_behalf_of.map(|key| key.to_string()))
         .execute(connection)
         .await
         .map_err(StoreError::database(WRITE))?;
     Ok(())
+}
+
+/// A receipt, and that it holds for these routes.
+async fn insert_receipt(
+    connection: &mut SqliteConnection,
+    row: &ReceiptRow,
+) -> Result<(), StoreError> {
+    let inserted = sqlx::query("INSERT INTO mesh_receipts (at_us, signed) VALUES (?1, ?2)")
+        .bind(row.at_us)
+        .bind(to_bytes(&*row.signed)?)
+        .execute(&mut *connection)
+        .await
+        .map_err(StoreError::database(WRITE))?;
+    sqlx::query(
+        "UPDATE mesh_routes SET receipt_id = ?1 \
+         WHERE invocation_id IN (SELECT value FROM json_each(?2))",
+    )
+    .bind(inserted.last_insert_rowid())
+    .bind(to_text(&row.calls)?)
+    .execute(connection)
+    .await
+    .map_err(StoreError::database(WRITE))?;
+    Ok(())
+}
+
+/// Deletes the oldest routes beyond those that are kept, and receipts that no route names any more.
+async fn delete_old(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    let routes = "DELETE FROM mesh_routes WHERE at_us < \
+                  (SELECT at_us FROM mesh_routes ORDER BY at_us DESC LIMIT 1 OFFSET ?1)";
+    let deleted = sqlx::query(routes).bind(ROUTES_MAX).execute(&mut *connection).await;
+    deleted.map_err(StoreError::database(WRITE))?;
+    // A receipt came after all of its calls.
+    let receipts = "DELETE FROM mesh_receipts WHERE at_us < (SELECT min(at_us) FROM mesh_routes)";
+    let deleted = sqlx::query(receipts).execute(connection).await;
+    deleted.map(drop).map_err(StoreError::database(WRITE))
 }

@@ -132,21 +132,21 @@ fn answer() -> impl Strategy<Value = Answer> {
     });
     let names = (id(), option::of(plain()), option::of(id()));
     let lists = (vec(plain(), 0..4), vec(model(), 0..3), vec(denied, 0..3));
-    let rest = (any::<bool>(), option::of(bytes(30)));
-    (names, ended, usage(), lists, rest).prop_map(|(names, ended, usage, lists, rest)| Answer {
-        capability: names.0,
-        version: names.1,
-        plugin: names.2,
-        ended,
-        usage,
-        evidence_ids: lists.0,
-        models: lists.1,
-        denied: lists.2,
-        started_at: "2026-01-01T00:00:00.000000Z".to_owned(),
-        completed_at: String::new(),
-        replayed: rest.0,
-        receipt: rest.1,
-    })
+    (names, ended, usage(), lists, any::<bool>()).prop_map(
+        |(names, ended, usage, lists, replayed)| Answer {
+            capability: names.0,
+            version: names.1,
+            plugin: names.2,
+            ended,
+            usage,
+            evidence_ids: lists.0,
+            models: lists.1,
+            denied: lists.2,
+            started_at: "2026-01-01T00:00:00.000000Z".to_owned(),
+            completed_at: String::new(),
+            replayed,
+        },
+    )
 }
 
 fn record_wanted() -> impl Strategy<Value = RecordWanted> {
@@ -204,6 +204,7 @@ pub(super) fn call() -> impl Strategy<Value = CallFrame> {
         1 => record_found().prop_map(CallFrame::RecordFound),
         1 => digest().prop_map(|type_hash| CallFrame::TypeWanted(TypeWanted { type_hash })),
         1 => bytes(99).prop_map(|text| CallFrame::TypeFound(TypeFound { text })),
+        1 => bytes(99).prop_map(|signed| CallFrame::Receipts(Receipts { signed })),
         1 => refusal().prop_map(|refusal| CallFrame::Declined(Declined { refusal })),
     ]
 }

@@ -152,7 +152,6 @@ pub(super) fn answer() -> Answer {
         started_at: "2026-01-01T00:00:00.000000Z".to_owned(),
         completed_at: "2026-01-01T00:00:01.000000Z".to_owned(),
         replayed: true,
-        receipt: Some(vec![5, 6].into()),
     }
 }
 
@@ -165,7 +164,6 @@ fn ended(ended: Ended) -> CallFrame {
         models: Vec::new(),
         denied: Vec::new(),
         replayed: false,
-        receipt: None,
         ..answer()
     }))
 }
@@ -222,6 +220,7 @@ pub(super) fn call() -> Vec<(&'static str, CallFrame)> {
         ("record-found", CallFrame::RecordFound(record_found())),
         ("type-wanted", CallFrame::TypeWanted(TypeWanted { type_hash: Digest::of(b"func()") })),
         ("type-found", CallFrame::TypeFound(TypeFound { text: b"func()".to_vec().into() })),
+        ("receipts", CallFrame::Receipts(Receipts { signed: vec![5, 6].into() })),
         ("declined", CallFrame::Declined(Declined { refusal: refusal() })),
     ]
 }
