@@ -216,6 +216,8 @@ pub struct Offered {
     pub read_only: bool,
     /// Whether a call that runs twice does no more than one that runs once.
     pub idempotent: bool,
+    /// Whether all models that its plugin may run are loaded now; `None` when it may run none.
+    pub models_loaded: Option<bool>,
 }
 
 /// The capabilities that one peer may call on a node. The highest version holds.
@@ -337,6 +339,7 @@ mod tests {
             state: OfferState::Serving,
             read_only: false,
             idempotent: false,
+            models_loaded: None,
         };
         let everything = [one("ocr.recognize"), one("git.log"), one("ocrx.a")];
         let ids = |patterns: &[&str]| {

@@ -126,6 +126,8 @@ pub struct Candidate {
     pub why: Why,
     /// How busy it is, in thousandths, where known.
     pub busy: Option<u32>,
+    /// Whether the models that it needs are loaded there; `None` when it needs none.
+    pub models_loaded: Option<bool>,
     /// Its score, for [`RoutingStrategy::Scored`], in microseconds; less is better.
     pub score: Option<i64>,
     /// Whether the call would be the probe after a rest.

@@ -87,6 +87,7 @@ fn offered(id: &str, long_id: &str) -> Offered {
         state: OfferState::Serving,
         read_only: false,
         idempotent: false,
+        models_loaded: None,
     }
 }
 

@@ -122,6 +122,7 @@ impl Member {
             state: OfferState::Serving,
             read_only: true,
             idempotent: true,
+            models_loaded: None,
         }];
         let (own, peer) = (self.key, node.mesh.own);
         let offer = Offer { community, node: own, peer, version, issued_us, capabilities };
