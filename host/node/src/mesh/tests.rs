@@ -28,6 +28,7 @@ use crate::{
 mod blobs;
 mod clocks;
 mod floods;
+mod lending;
 mod member;
 mod providers;
 mod watching;
