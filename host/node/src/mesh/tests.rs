@@ -27,6 +27,7 @@ use crate::{
 
 mod blobs;
 mod clocks;
+mod fleet;
 mod floods;
 mod lending;
 mod member;
