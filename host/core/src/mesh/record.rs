@@ -55,6 +55,9 @@ pub enum RecordError {
     /// A node publishes for itself alone.
     #[error("a node publishes its own record alone")]
     NotOwn,
+    /// The peer sent more that is new than is checked of one peer.
+    #[error("more signatures came from one peer than are checked")]
+    Pace,
     /// As many nodes are known as can be.
     #[error("as many nodes are known as can be")]
     Full,

@@ -57,8 +57,8 @@ impl<'de> Deserialize<'de> for SignatureBytes {
     }
 }
 
-/// A statement with its signature, as it travels and as it is kept. What it says can be had only
-/// by checking it.
+/// A statement with its signature, as it travels and as it is kept. What it says is had by
+/// checking it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct Signed<T> {
@@ -87,6 +87,18 @@ impl<T: Statement> Signed<T> {
     /// # Errors
     /// [`SignedError`]: too long, unreadable, or not signed by whom it names.
     pub fn open(&self) -> Result<T, SignedError> {
+        let statement = self.unchecked()?;
+        if !statement.signer().signed(&message::<T>(&self.body), &self.signature.0) {
+            return Err(SignedError::Signature);
+        }
+        Ok(statement)
+    }
+
+    /// What it says, whoever signed it: enough to see that it need not be checked, and for nothing else.
+    ///
+    /// # Errors
+    /// [`SignedError`]: too long or unreadable.
+    pub(super) fn unchecked(&self) -> Result<T, SignedError> {
         if self.body.len() > T::BYTES_MAX {
             return Err(SignedError::Size);
         }
@@ -94,9 +106,6 @@ impl<T: Statement> Signed<T> {
             postcard::take_from_bytes::<T>(&self.body).map_err(|_| SignedError::Form)?;
         if !rest.is_empty() {
             return Err(SignedError::Form);
-        }
-        if !statement.signer().signed(&message::<T>(&self.body), &self.signature.0) {
-            return Err(SignedError::Signature);
         }
         Ok(statement)
     }

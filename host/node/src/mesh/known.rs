@@ -121,11 +121,9 @@ impl Known {
     ) -> Result<Option<NodeRecord>, RecordError> {
         let now_us = running.clock.now_us();
         let mut catalogue = lock(&self.catalogue);
-        let learned = running.community.membership(|membership: &Membership| match &said {
-            Said::Record(signed) => {
-                catalogue.learn_record(signed.clone(), &mut told.records, membership, now_us)
-            }
-            Said::Offer(signed) => catalogue.learn_offer(signed, from, membership),
+        let times = (now_us, running.steady_us());
+        let learned = running.community.membership(|membership: &Membership| {
+            catalogue.hear((from, said.clone()), &mut told.records, membership, times)
         })?;
         drop(catalogue);
         match (learned, said) {
