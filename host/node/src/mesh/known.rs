@@ -188,7 +188,7 @@ impl Known {
     ) -> Result<Route, meshhost_core::outcome::Refusal> {
         let pin = node.map(|node| running.community.named(node).map(|(key, _)| Pin::Key(key)));
         let wanted = Wanted::from(invocation);
-        let request = Request { wanted, node: pin.transpose()?, prefer, class: None };
+        let request = Request { wanted, node: pin.transpose()?, prefer };
         let now_us = running.clock.now_us();
         let ways = self.ways(running, invocation);
         let catalogue = lock(&self.catalogue);

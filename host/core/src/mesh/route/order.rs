@@ -46,8 +46,7 @@ pub(super) fn rank(
     provider: &Offered,
 ) -> Ranked {
     let record = node.record;
-    let class = request.class.unwrap_or(provider.class);
-    let measured = node.load.busy(class);
+    let measured = node.load.busy(provider.class);
     let busy = measured.or_else(|| node.load.busy_at_all());
     let is_preferred = |word: &str| record.name == word || record.roles.iter().any(|r| r == word);
     let preferred = request.prefer.is_some_and(is_preferred);
@@ -79,7 +78,7 @@ pub(super) fn rank(
         read_only: provider.read_only,
         idempotent: provider.idempotent,
     };
-    let known = if class == ResourceClass::Inference { measured } else { busy };
+    let known = if provider.class == ResourceClass::Inference { measured } else { busy };
     Ranked {
         candidate,
         group: Group {

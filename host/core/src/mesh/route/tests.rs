@@ -12,7 +12,7 @@ use crate::{
     mesh::{
         catalogue::{Catalogue, NODES_MAX, PeerHas},
         membership::{Genesis, Level, MemberStatement, Membership},
-        record::Offer,
+        record::{Offer, ResourceClass},
         signed::Signed,
     },
 };
@@ -129,7 +129,7 @@ impl World {
     fn wanted(&self) -> Request<'_> {
         let wanted =
             Wanted { capability: &self.capability, plugin: None, version: None, type_hash: None };
-        Request { wanted, node: None, prefer: None, class: None }
+        Request { wanted, node: None, prefer: None }
     }
 
     fn route(&self, request: &Request<'_>) -> Route {
@@ -252,17 +252,20 @@ fn the_least_loaded_comes_first_and_who_says_nothing_last() {
 fn models_run_where_the_gpu_is_least_in_use() {
     let mut world = World::new();
     world.policy.strategy = RoutingStrategy::LeastLoaded;
-    for (seed, name, cpu, gpu) in
-        [(2, "gpubox", 900, Some(500)), (3, "nas", 0, None), (4, "worker", 950, Some(100))]
-    {
-        world.node(seed, name, |record, offered| {
-            record.load = Load { cpu: Some(cpu), gpu, ..record.load };
-            offered[0].class = ResourceClass::Inference;
-        });
+    for (class, order) in [
+        (ResourceClass::Inference, ["worker", "gpubox", "nas"]),
+        (ResourceClass::Cpu, ["nas", "gpubox", "worker"]),
+    ] {
+        for (seed, name, cpu, gpu) in
+            [(2, "gpubox", 900, Some(500)), (3, "nas", 0, None), (4, "worker", 950, Some(100))]
+        {
+            world.node(seed, name, |record, offered| {
+                record.load = Load { cpu: Some(cpu), gpu, ..record.load };
+                offered[0].class = class;
+            });
+        }
+        assert_eq!(world.names(), order);
     }
-    assert_eq!(world.names(), ["worker", "gpubox", "nas"]);
-    let request = Request { class: Some(ResourceClass::Cpu), ..world.wanted() };
-    assert_eq!(names(&world.route(&request)), ["nas", "gpubox", "worker"]);
 }
 
 #[test]
