@@ -1,8 +1,10 @@
 //! A node in the background: `meshhost up` and `meshhost down`.
 
+use std::{fs, io::Write as _};
+
 use meshhost_core::code::Exit;
 
-use crate::support::{Home, guest};
+use crate::support::{Home, guest, until};
 
 /// Ends the node also when the test fails.
 struct Up(Home);
@@ -42,4 +44,33 @@ fn a_node_that_cannot_start_says_why() {
     refused.expect(Exit::Unreachable as i32).says("the node did not start").says("node.toml");
     let none = home.run(["down"]).expect(0).stdout;
     assert!(none.contains("no node serves"), "{none}");
+}
+
+#[test]
+fn what_a_node_in_the_background_says_is_kept_in_two_files_of_so_many_bytes() {
+    let up = Up(Home::new());
+    let home = &up.0;
+    home.json(["up", "--allow-root", "--log", "debug"]);
+    let data = home.data();
+    let (log, older) = (data.join("serve.log"), data.join("serve.log.1"));
+    let fill = |with: u8| {
+        let mut open = fs::OpenOptions::new().append(true).open(&log).expect("the log is there");
+        open.write_all(&vec![with; 9 << 20]).expect("it is written to");
+        until("the log begins anew", || {
+            let begun = fs::metadata(&log).ok()?.len() < 1 << 20;
+            fs::read(&older).ok().filter(|said| begun && said.contains(&with))
+        });
+    };
+    for with in [b'a', b'b'] {
+        fill(with);
+    }
+    home.run(["call", "no.such"]).expect(Exit::NotFound as i32);
+    until("it is written on", || {
+        fs::read_to_string(&log).ok().filter(|said| said.contains("denied"))
+    });
+    let logs = fs::read_dir(&data).expect("a folder").filter(|entry| {
+        let name = entry.as_ref().map(|entry| entry.file_name().to_string_lossy().into_owned());
+        name.is_ok_and(|name| name.starts_with("serve.log"))
+    });
+    assert_eq!(logs.count(), 2);
 }

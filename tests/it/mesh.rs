@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::{
     linked,
-    support::{Home, Ran, Serving, guest, ran, until, with_manifest},
+    support::{Home, Ran, Serving, guest, ran, until, wat, with_manifest},
 };
 
 const LISTEN: [&str; 2] = ["--listen", "127.0.0.1:0"];
@@ -382,6 +382,43 @@ fn a_call_of_a_peer_reads_no_blob_that_its_peer_does_not_have() {
     let peek = ["call", "blob_reader.peek", &content, "offset=3000000", "length=8"];
     let answer = laptop.home.json(peek);
     assert_eq!(answer["data"], "sHELALFxCwA=", "{answer}");
+}
+
+/// `guess: func(digest: string) -> record { blob: string }`: an answer that looks like a blob.
+const GUESSER: &str = r#"(component
+    (core module $m
+        (memory (export "memory") 1)
+        (func (export "realloc") (param i32 i32 i32 i32) (result i32) i32.const 1024)
+        (func (export "f") (param i32 i32) (result i32)
+            (i32.store (i32.const 16) (local.get 0))
+            (i32.store (i32.const 20) (local.get 1))
+            (i32.const 16)))
+    (core instance $i (instantiate $m))
+    (type $a (record (field "blob" string)))
+    (export $answer "answer" (type $a))
+    (func (export "guess") (param "digest" string) (result $answer)
+        (canon lift (core func $i "f") (memory (core memory $i "memory"))
+            (realloc (core func $i "realloc")))))"#;
+
+#[test]
+fn an_answer_that_only_looks_like_a_blob_is_text_and_brings_none() {
+    let (laptop, ticket) = Node::founder("laptop");
+    let nas = Node::joined("nas", &ticket, &["guesser.*"]);
+    nas.home.install(&wat(&nas.home, "guesser.wasm", GUESSER), &[]);
+    laptop.sees(1);
+    let secret = nas.home.file("secret.bin", "a secret");
+    let digest = nas.home.json(["blob", "put", secret.to_str().expect("a name")]);
+    let digest = text(&digest["digest"]);
+    let guess = format!("digest={digest}");
+    let answer = until("it is offered", || {
+        let ran = laptop.home.run_json(["call", "guesser.guess", &guess]);
+        (ran.code != Exit::NotFound as i32).then_some(ran)
+    });
+    let answer = answer.expect(0).json();
+    assert_eq!(answer["data"]["blob"], digest, "{answer}");
+    let copy = laptop.home.work().join("copy.bin");
+    let get = ["blob", "get", digest, copy.to_str().expect("a name")];
+    laptop.home.run(get).expect(Exit::NotFound as i32);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::{
+    mesh::{Node, text},
     onnx,
     support::{Home, parse, ran, until, with_manifest},
 };
@@ -115,12 +116,16 @@ const NOT_FOUND: u32 = 1;
 /// A node with the component and its model, which takes some milliseconds for each row.
 fn home() -> Home {
     let home = Home::new();
+    add_runner(&home);
+    home
+}
+
+fn add_runner(home: &Home) {
     let component = with_manifest(parse(RUNNER), MANIFEST);
     let file = home.file("runner.wasm", component);
     home.install(&file, &["--yes"]).expect(0);
     home.file("slow.onnx", onnx::products(COLUMNS, 400));
     home.run(["model", "add", "slow", "--from", "slow.onnx"]).expect(0);
-    home
 }
 
 /// Begins a call and leaves it at work.
@@ -179,4 +184,22 @@ fn a_grant_of_a_model_that_is_revoked_during_a_call_is_missed_at_the_next_host_c
     assert_eq!(next["data"], 100 + NOT_FOUND, "{next}");
     node.stop_well();
     home.run(["audit", "verify"]).expect(0);
+}
+
+#[test]
+fn a_node_tells_others_whether_the_models_of_what_it_offers_are_loaded() {
+    let (laptop, ticket) = Node::founder("laptop");
+    let gpubox = Node::joined("gpubox", &ticket, &["runner.*"]);
+    add_runner(&gpubox.home);
+    laptop.sees(1);
+    let why = || {
+        let ran = laptop.home.run_json(["call", "runner.once", "rows=1"]);
+        let id = (ran.code == 0).then(|| ran.json()["invocation_id"].clone())?;
+        Some(laptop.home.json(["audit", "why", text(&id)])["explanation"].to_string())
+    };
+    let first = until("it is offered", why);
+    assert!(first.contains("its models have to be loaded"), "{first}");
+    until("it is told that they are loaded", || {
+        why().filter(|words| words.contains("its models are loaded"))
+    });
 }

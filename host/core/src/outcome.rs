@@ -66,6 +66,17 @@ impl Outcome {
             | Self::Indeterminate(refusal) => Some(refusal),
         }
     }
+
+    /// The refusal, to be told in other words.
+    pub const fn refusal_mut(&mut self) -> Option<&mut Refusal> {
+        match self {
+            Self::Success(_) => None,
+            Self::Failure(refusal)
+            | Self::Denied(refusal)
+            | Self::Skipped(refusal)
+            | Self::Indeterminate(refusal) => Some(refusal),
+        }
+    }
 }
 
 /// Why a call did not succeed. The message names no host path, address or secret.

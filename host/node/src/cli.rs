@@ -57,6 +57,7 @@ mod review;
 mod run;
 mod runtime;
 mod serve;
+mod serve_log;
 mod session;
 mod table;
 mod text;

@@ -44,7 +44,7 @@ use meshhost_core::{
     config::MeshConfig,
     evidence::time::Timestamp,
     id::{CapabilityId, InvocationId},
-    invocation::Invocation,
+    invocation::{EntranceKind, Invocation},
     link::Callee,
     mesh::key::NodeKey,
     outcome::{CallResult, Outcome, Refusal},
@@ -397,6 +397,19 @@ impl Mesh {
     }
 }
 
+/// A result that no node gave, as a plugin may read it: which nodes there are, where, and how each of them
+/// is, this node's own people are told and no guest.
+fn without_names(mut result: CallResult) -> CallResult {
+    let capability = &result.capability_id;
+    if let Some(refusal) = result.outcome.refusal_mut() {
+        tracing::debug!("a plugin's call of {capability} was not answered: {refusal}");
+        let title = refusal.code.info().title;
+        refusal.message = format!("no other node answered the call of {capability}: {title}");
+        refusal.details = None;
+    }
+    result
+}
+
 #[async_trait]
 impl Elsewhere for Mesh {
     fn is_own(&self, node: &str) -> bool {
@@ -453,9 +466,14 @@ impl Elsewhere for Mesh {
                 running.known.route(&running, invocation, (node, placement.preferred()), &[])?;
             Ok(routed::call(&running, invocation, route).await)
         };
-        match called.await {
-            Ok(result) => result,
-            Err(refusal) => unwritten(invocation, Outcome::Denied(refusal), self.clock.now_us()),
+        let result = called.await.unwrap_or_else(|refusal| {
+            unwritten(invocation, Outcome::Denied(refusal), self.clock.now_us())
+        });
+        // What a node answered speaks of no other one.
+        if invocation.entrance == EntranceKind::Component && result.node.is_none() {
+            without_names(result)
+        } else {
+            result
         }
     }
 }

@@ -10,7 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     key::NodeKey,
     membership::{MEMBERS_MAX, Membership},
-    record::{Load, NodeRecord, Offer, Offered, RecordError},
+    pace::Pace,
+    record::{Load, NodeRecord, Offer, Offered, RecordError, Said},
     signed::{Signed, Statement},
 };
 use crate::id::{CapabilityId, Digest};
@@ -24,6 +25,11 @@ pub const LOOK_US: i64 = 20_000_000;
 pub const PUBLISH_US: i64 = 120_000_000;
 /// How old a load may be, in microseconds.
 pub const LOAD_AGE_US_MAX: u64 = 300_000_000;
+/// Signatures of records and offers from one peer that are checked at once: those of all nodes that there can
+/// be, several times.
+const CHECKS_AT_ONCE: u32 = 2_000;
+/// How often one more of them is checked, in microseconds.
+const CHECK_EVERY_US: u32 = 2_000;
 /// How much a load has to differ to be told before its time, in thousandths.
 const LOAD_DIFFERS: u32 = 100;
 
@@ -93,6 +99,8 @@ pub struct Catalogue {
     own_version: u64,
     records: BTreeMap<NodeKey, KeptRecord>,
     offers: BTreeMap<NodeKey, KeptOffer>,
+    /// How often signatures are checked of what each peer sends, over all its connections.
+    checks: BTreeMap<NodeKey, Pace>,
 }
 
 /// Another node, as it is known.
@@ -138,7 +146,13 @@ impl Catalogue {
     /// What a node knows at first.
     #[must_use]
     pub const fn new(own: NodeKey) -> Self {
-        Self { own, own_version: 0, records: BTreeMap::new(), offers: BTreeMap::new() }
+        Self {
+            own,
+            own_version: 0,
+            records: BTreeMap::new(),
+            offers: BTreeMap::new(),
+            checks: BTreeMap::new(),
+        }
     }
 
     /// The version of this node's next record or offer, each time a higher one. From its clock, so
@@ -171,6 +185,41 @@ impl Catalogue {
         self.records.get(&self.own).map(|kept| &kept.record)
     }
 
+    /// Takes in what the peer `from` sent; `has` is what this peer has. Signatures cost most, so what is
+    /// known is not checked, and of what is new no more than a peer has reason to send. `steady_us` is now, of
+    /// a clock that never goes back.
+    ///
+    /// # Errors
+    /// [`RecordError`]: nothing was changed.
+    pub fn hear(
+        &mut self,
+        (from, said): (&NodeKey, Said),
+        has: &mut PeerHas,
+        membership: &Membership,
+        (now_us, steady_us): (i64, i64),
+    ) -> Result<Learned, RecordError> {
+        let is_news = match &said {
+            Said::Record(signed) => self.is_news(signed, digest(signed), membership)?,
+            Said::Offer(signed) => self.is_new_offer(signed, from, membership)?,
+        };
+        if is_news && !self.may_check(from, membership, steady_us) {
+            return Err(RecordError::Pace);
+        }
+        match said {
+            Said::Record(signed) => self.learn_record(signed, has, membership, now_us),
+            Said::Offer(signed) => self.learn_offer(&signed, from, membership),
+        }
+    }
+
+    /// Whether one more signature may be checked of what a peer sent; if so, it counts.
+    fn may_check(&mut self, from: &NodeKey, membership: &Membership, steady_us: i64) -> bool {
+        if self.checks.len() >= NODES_MAX {
+            self.checks.retain(|key, _| membership.member(key).is_some());
+        }
+        let pace = self.checks.entry(*from);
+        pace.or_insert_with(|| Pace::new(CHECKS_AT_ONCE, CHECK_EVERY_US)).take(steady_us)
+    }
+
     /// Takes in a record that a peer sent, its own or that of another node. `has` is what this peer
     /// has.
     ///
@@ -189,24 +238,36 @@ impl Catalogue {
             has.0.insert(*node, kept.has());
             return Ok(Learned::Known);
         }
-        let record = signed.open()?;
-        record.check()?;
-        self.admit(record.community, &record.node, membership)?;
-        let order = (record.version, digest);
-        let later = self.records.get(&record.node).is_none_or(|kept| kept.order < order);
-        if record.node == self.own {
-            self.own_version = self.own_version.max(record.version);
-            return Ok(if later { Learned::OwnOutdone } else { Learned::Known });
-        }
-        if !later {
+        if !self.is_news(&signed, digest, membership)? {
             return Ok(Learned::Known);
         }
+        let record = signed.open()?;
+        if record.node == self.own {
+            self.own_version = self.own_version.max(record.version);
+            return Ok(Learned::OwnOutdone);
+        }
+        let order = (record.version, digest);
         self.make_room(&record.node, membership)?;
         let node = record.node;
         let kept = KeptRecord::new(signed, record, order, now_us);
         has.0.insert(node, kept.has());
         self.records.insert(node, kept);
         Ok(Learned::New)
+    }
+
+    /// Whether a record would be taken in if its signature held: one that is not later than what is known
+    /// need not be checked.
+    fn is_news(
+        &self,
+        signed: &Signed<NodeRecord>,
+        digest: Digest,
+        membership: &Membership,
+    ) -> Result<bool, RecordError> {
+        let record = signed.unchecked()?;
+        record.check()?;
+        self.admit(record.community, &record.node, membership)?;
+        let order = (record.version, digest);
+        Ok(self.records.get(&record.node).is_none_or(|kept| kept.order < order))
     }
 
     /// Takes in the offer that the peer `from` sent to this node.
@@ -219,7 +280,25 @@ impl Catalogue {
         from: &NodeKey,
         membership: &Membership,
     ) -> Result<Learned, RecordError> {
+        if !self.is_new_offer(signed, from, membership)? {
+            return Ok(Learned::Known);
+        }
         let offer = signed.open()?;
+        let order = (offer.version, digest(signed));
+        self.make_room(from, membership)?;
+        let places = places(&offer.capabilities);
+        self.offers.insert(*from, KeptOffer { offer, order, places, outlived: false });
+        Ok(Learned::New)
+    }
+
+    /// As [`Self::is_news`], for an offer.
+    fn is_new_offer(
+        &self,
+        signed: &Signed<Offer>,
+        from: &NodeKey,
+        membership: &Membership,
+    ) -> Result<bool, RecordError> {
+        let offer = signed.unchecked()?;
         if offer.node != *from {
             return Err(RecordError::Relayed);
         }
@@ -229,14 +308,7 @@ impl Catalogue {
         offer.check()?;
         self.admit(offer.community, &offer.node, membership)?;
         let order = (offer.version, digest(signed));
-        let before = self.offers.get(from);
-        if before.is_some_and(|kept| kept.order >= order && !kept.outlived) {
-            return Ok(Learned::Known);
-        }
-        self.make_room(from, membership)?;
-        let places = places(&offer.capabilities);
-        self.offers.insert(*from, KeptOffer { offer, order, places, outlived: false });
-        Ok(Learned::New)
+        Ok(self.offers.get(from).is_none_or(|kept| kept.order < order || kept.outlived))
     }
 
     /// A new connection to a node was made, and what comes over an older one is heard no more. The

@@ -55,6 +55,9 @@ pub enum RecordError {
     /// A node publishes for itself alone.
     #[error("a node publishes its own record alone")]
     NotOwn,
+    /// The peer sent more that is new than is checked of one peer.
+    #[error("more signatures came from one peer than are checked")]
+    Pace,
     /// As many nodes are known as can be.
     #[error("as many nodes are known as can be")]
     Full,
@@ -216,6 +219,8 @@ pub struct Offered {
     pub read_only: bool,
     /// Whether a call that runs twice does no more than one that runs once.
     pub idempotent: bool,
+    /// Whether all models that its plugin may run are loaded now; `None` when it may run none.
+    pub models_loaded: Option<bool>,
 }
 
 /// The capabilities that one peer may call on a node. The highest version holds.
@@ -337,6 +342,7 @@ mod tests {
             state: OfferState::Serving,
             read_only: false,
             idempotent: false,
+            models_loaded: None,
         };
         let everything = [one("ocr.recognize"), one("git.log"), one("ocrx.a")];
         let ids = |patterns: &[&str]| {

@@ -15,7 +15,7 @@ use super::{
     breaker::{Health, Standing},
     catalogue::{KnownNode, LOAD_AGE_US_MAX},
     key::NodeKey,
-    record::{Load, NodeRecord, NodeState, OfferState, Offered, ResourceClass},
+    record::{Load, NodeRecord, NodeState, OfferState, Offered},
 };
 use crate::{
     config::{MeshConfig, RoutingStrategy},
@@ -41,8 +41,6 @@ pub struct Request<'a> {
     pub node: Option<Pin<'a>>,
     /// Rather on nodes with this name or role.
     pub prefer: Option<&'a str>,
-    /// What it needs most of; without it, what each provider says.
-    pub class: Option<ResourceClass>,
 }
 
 /// This node.
@@ -126,6 +124,8 @@ pub struct Candidate {
     pub why: Why,
     /// How busy it is, in thousandths, where known.
     pub busy: Option<u32>,
+    /// Whether the models that it needs are loaded there; `None` when it needs none.
+    pub models_loaded: Option<bool>,
     /// Its score, for [`RoutingStrategy::Scored`], in microseconds; less is better.
     pub score: Option<i64>,
     /// Whether the call would be the probe after a rest.

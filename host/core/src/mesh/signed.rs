@@ -57,8 +57,8 @@ impl<'de> Deserialize<'de> for SignatureBytes {
     }
 }
 
-/// A statement with its signature, as it travels and as it is kept. What it says can be had only
-/// by checking it.
+/// A statement with its signature, as it travels and as it is kept. What it says is had by
+/// checking it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct Signed<T> {
@@ -82,31 +82,32 @@ impl<T: Statement> Signed<T> {
         Ok(Self { body, signature, kind: PhantomData })
     }
 
-    /// What it claims to say, whether it holds or not: to find out whether it is worth a check.
-    #[must_use]
-    pub fn claims(&self) -> Option<T> {
-        self.read().ok()
-    }
-
     /// What it says, when it holds.
     ///
     /// # Errors
     /// [`SignedError`]: too long, unreadable, or not signed by whom it names.
     pub fn open(&self) -> Result<T, SignedError> {
-        let statement = self.read()?;
+        let statement = self.unchecked()?;
         if !statement.signer().signed(&message::<T>(&self.body), &self.signature.0) {
             return Err(SignedError::Signature);
         }
         Ok(statement)
     }
 
-    fn read(&self) -> Result<T, SignedError> {
+    /// What it says, whoever signed it: enough to see that it need not be checked, and for nothing else.
+    ///
+    /// # Errors
+    /// [`SignedError`]: too long or unreadable.
+    pub fn unchecked(&self) -> Result<T, SignedError> {
         if self.body.len() > T::BYTES_MAX {
             return Err(SignedError::Size);
         }
         let (statement, rest) =
             postcard::take_from_bytes::<T>(&self.body).map_err(|_| SignedError::Form)?;
-        if rest.is_empty() { Ok(statement) } else { Err(SignedError::Form) }
+        if !rest.is_empty() {
+            return Err(SignedError::Form);
+        }
+        Ok(statement)
     }
 
     /// Tells it from others.

@@ -10,14 +10,17 @@ use serde_json::Value;
 
 use super::wire::BODY_BYTES_MAX;
 use crate::{
-    function_type::{FunctionType, Type},
+    function_type::{FunctionType, Member, Type},
     json::Bounds,
 };
 
+mod blobs;
 mod decode;
 mod encode;
 #[cfg(test)]
 mod tests;
+
+pub use blobs::{input_blobs, output_blobs};
 
 /// Most names of an enum or flags, and most cases of a variant; of a larger one the values travel as
 /// JSON.

@@ -107,7 +107,7 @@ impl World {
         };
         let wanted =
             Wanted { capability: &capability, plugin: None, version: None, type_hash: None };
-        let request = Request { wanted, node: None, prefer: None, class: None };
+        let request = Request { wanted, node: None, prefer: None };
         let route = route(&request, &situation, own.catalogue.nodes(&own.membership));
         route.candidates.iter().map(Target::from).collect()
     }

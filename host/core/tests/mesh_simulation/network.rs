@@ -3,6 +3,7 @@
 use meshhost_core::mesh::{
     catalogue::{Learned, PeerHas},
     membership::MemberStatement,
+    record::Said,
     signed::Signed,
 };
 
@@ -151,7 +152,9 @@ impl World {
                 let mut outdone = false;
                 for record in records {
                     let Node { catalogue, membership, .. } = node;
-                    let learned = catalogue.learn_record(record, &mut link.has, membership, now_us);
+                    let said = (&key, Said::Record(record));
+                    let times = (now_us, self.now_us);
+                    let learned = catalogue.hear(said, &mut link.has, membership, times);
                     outdone |= learned == Ok(Learned::OwnOutdone);
                 }
                 node.links.insert(from, link);
@@ -160,7 +163,9 @@ impl World {
                 }
             }
             Message::Offer(offer) => {
-                let _ = node.catalogue.learn_offer(&offer, &key, &node.membership);
+                let (said, times) = ((&key, Said::Offer(offer)), (now_us, self.now_us));
+                let mut has = PeerHas::default();
+                let _ = node.catalogue.hear(said, &mut has, &node.membership, times);
             }
             Message::Reply { call, step, answer } => self.reply(call, step, answer),
         }

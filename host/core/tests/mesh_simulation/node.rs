@@ -222,5 +222,6 @@ fn offered((id, read_only, idempotent): (&str, bool, bool)) -> Offered {
         state: OfferState::Serving,
         read_only,
         idempotent,
+        models_loaded: None,
     }
 }

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::{
     print::{self, Output, Printer},
+    serve_log,
     text::{BOLD, styled},
 };
 use crate::{
@@ -35,6 +36,7 @@ pub(crate) async fn run(
     options: Options,
     printer: Printer,
 ) -> Result<Output, Refusal> {
+    let log = tokio::spawn(serve_log::keep_bounded(options.data.clone()));
     let node = Arc::new(Node::open(options).await?);
     if let Err(refusal) = node.take_part().await {
         // The node serves its own user all the same: the address may be free again later.
@@ -50,5 +52,6 @@ pub(crate) async fn run(
     if let Some(node) = Arc::into_inner(node) {
         node.close().await;
     }
+    log.abort();
     Ok(Output::success("the node has ended\n".to_owned(), json!({"schema": "meshhost.served/1"})))
 }

@@ -1,8 +1,8 @@
 //! `meshhost up` and `meshhost down`: the node in the background.
 
 use std::{
-    fs::{File, OpenOptions},
-    os::unix::{fs::OpenOptionsExt as _, process::CommandExt as _},
+    fs::File,
+    os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
@@ -16,7 +16,11 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::{print::Output, text::clean_line};
+use super::{
+    print::Output,
+    serve_log::{self, LOG},
+    text::clean_line,
+};
 use crate::{
     client::connect,
     node::{Config, Options},
@@ -27,8 +31,6 @@ use crate::{
     },
 };
 
-/// What the node says while it serves in the background, in the data directory.
-const LOG: &str = "serve.log";
 /// How long the node may take until it serves: it may have a database to migrate.
 const STARTING: Duration = Duration::from_secs(60);
 /// How long it may take to end: calls in progress have ten seconds, and their ends are written.
@@ -42,8 +44,9 @@ const SAID_BYTES_MAX: u64 = 64 * 1024;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Comes back as soon as the node serves, and at once when it does already. What
-the node says goes into serve.log in the data directory. `meshhost down` ends
-it; it does not come back by itself when the machine starts.
+the node says goes into serve.log in the data directory, which becomes
+serve.log.1 when it has 8 MiB. `meshhost down` ends the node; it does not come
+back by itself when the machine starts.
 
 Example:
   meshhost up
@@ -158,9 +161,7 @@ fn serves(pid: Option<i32>, socket: &Path, already: bool) -> Output {
 /// An empty file for what the node says; the data directory is made when it is not there.
 fn log(data: &Path) -> Result<File, Refusal> {
     DataDirectory::make(data).map_err(|error| error.refusal())?;
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600);
-    options.open(data.join(LOG)).map_err(|error| fault(&error))
+    serve_log::begin(data).map_err(|error| fault(&error))
 }
 
 fn start(command: &UpCommand, options: &Options, filter: &str) -> Result<Child, Refusal> {

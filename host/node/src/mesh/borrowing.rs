@@ -6,7 +6,7 @@
 //! node: who knows a digest has not shown that it may read the bytes.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{
         Arc, Weak,
         atomic::{AtomicU64, Ordering},
@@ -24,8 +24,7 @@ use meshhost_core::{
     },
     ports::{BlobStore, BlobWriter, PortError},
 };
-use meshhost_runtime::convert::referenced_blobs;
-use serde_json::Value;
+use meshhost_runtime::convert::INPUT_BLOBS_MAX;
 use tokio::{
     sync::{Mutex, watch},
     task::AbortHandle,
@@ -388,12 +387,15 @@ impl BlobWriter for Making {
     }
 }
 
-/// Fetches the blobs of an answer that this node does not have, and keeps them.
+/// Fetches these blobs of an answer, as far as this node does not have them, and keeps them.
 ///
 /// # Errors
 /// Of the first one that does not come: which.
-pub(super) async fn fetch_answer(source: &Source, output: &Value) -> Result<(), Digest> {
-    let Ok(named) = referenced_blobs(output) else { return Ok(()) };
+pub(super) async fn fetch_answer(source: &Source, named: BTreeSet<Digest>) -> Result<(), Digest> {
+    if named.len() > INPUT_BLOBS_MAX {
+        // None of them is lent.
+        return Ok(());
+    }
     let bytes_left = AtomicU64::new(ANSWER_BYTES_MAX);
     for digest in named {
         let blobs = &source.running.blobs;

@@ -19,6 +19,7 @@ use serde_json::Value;
 
 use super::{
     borrowing::{self, Source},
+    lending,
     link::Link,
     running::Running,
     transport::{Receiving, Stream, StreamError},
@@ -72,18 +73,22 @@ pub(super) async fn call(
     (invocation, type_hash): (&Invocation, Option<Digest>),
     node: &str,
 ) -> Result<Called, Lost> {
-    let key = (link.peer, invocation.invocation_id.clone());
-    let _lent = running.lending.lend(key, &running.blobs, &invocation.input).await;
     let _counted = link.call();
     let deadline = Duration::from_millis(invocation.timeout_ms.unwrap_or(DEADLINE_MS));
-    let typed = typed(running, link, invocation, type_hash);
     let asked = async {
+        let mut type_hash = type_hash;
+        let function = type_of(running, link, (&invocation.input, type_hash)).await;
+        let key = (link.peer, invocation.invocation_id.clone());
+        let named = lending::of_input(invocation, function.as_deref());
+        let _lent = running.lending.lend(key, &running.blobs, named).await;
+        let typed = typed(invocation, type_hash, function);
         let mut called = ask(running, link, (invocation, typed.as_ref()), node).await?;
         if typed.is_some() && invocation.type_hash.is_none() && has_another_type(&called) {
             // It was replaced meanwhile. What the caller said of it may do all the same.
             called = ask(running, link, (invocation, None), node).await?;
+            type_hash = None;
         }
-        complete(running, link, &mut called.result).await;
+        complete(running, link, (&mut called.result, type_hash)).await;
         Ok(called)
     };
     tokio::select! {
@@ -95,15 +100,28 @@ pub(super) async fn call(
     }
 }
 
-/// The input in binary form, when this node knows the type and the input has such a form.
-fn typed(
+/// The type with this hash, when this node knows it. For a value that may name blobs it is asked for: which
+/// they are, the type says.
+async fn type_of(
     running: &Arc<Running>,
     link: &Arc<Link>,
+    (value, type_hash): (&Value, Option<Digest>),
+) -> Option<Arc<FunctionType>> {
+    let hash = type_hash?;
+    if lending::may_name(value) {
+        types::told_by(running, link, hash).await
+    } else {
+        types::of_peer(running, link, hash)
+    }
+}
+
+/// The input in binary form, when this node knows the type and the input has such a form.
+fn typed(
     invocation: &Invocation,
     type_hash: Option<Digest>,
+    function: Option<Arc<FunctionType>>,
 ) -> Option<Typed> {
-    let hash = type_hash?;
-    let function = types::of_peer(running, link, hash)?;
+    let (hash, function) = (type_hash?, function?);
     let input = value::encode_input(&function, &invocation.input).ok()?;
     Some(Typed { hash, function, input })
 }
@@ -114,10 +132,22 @@ fn has_another_type(called: &Called) -> bool {
 
 /// Fetches the blobs that an answer names. Without them the call has run, and its answer is not all
 /// here.
-async fn complete(running: &Arc<Running>, link: &Link, result: &mut CallResult) {
+async fn complete(
+    running: &Arc<Running>,
+    link: &Arc<Link>,
+    (result, type_hash): (&mut CallResult, Option<Digest>),
+) {
     let Outcome::Success(output) = &result.outcome else { return };
+    if !lending::may_name(output) {
+        return;
+    }
+    let function = type_of(running, link, (output, type_hash)).await;
+    let named = match function {
+        Some(function) => value::output_blobs(&function, output),
+        None => lending::all_named(output),
+    };
     let source = Source::new(Arc::clone(running), link.peer, result.invocation_id.clone());
-    if let Err(digest) = borrowing::fetch_answer(&source, output).await {
+    if let Err(digest) = borrowing::fetch_answer(&source, named).await {
         let message = format!(
             "the call ran and succeeded, but the blob {digest} of its output did not arrive; the \
              same call with the same --id gets its result again"

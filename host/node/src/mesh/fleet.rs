@@ -5,8 +5,9 @@
 //! A node gives its record of a piece of work to the peer whose call began it there, and to no other.
 //! That peer hands it on to the one whose call began it with it.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
+use futures::{StreamExt as _, stream};
 use meshhost_core::{
     code::Code,
     evidence::{
@@ -15,7 +16,7 @@ use meshhost_core::{
     },
     id::CorrelationId,
     mesh::{
-        handed,
+        handed::{self, Sifted},
         key::NodeKey,
         wire::{Bytes, NodeRecord, RecordWanted, Taken},
     },
@@ -38,6 +39,8 @@ mod told;
 
 /// How long a node may take to give its record.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Members that are asked at once.
+const ASKED_MAX: usize = 8;
 /// Bytes of records that are taken in altogether.
 const ALL_BYTES_MAX: usize = 64 * 1024 * 1024;
 
@@ -92,7 +95,8 @@ impl Mesh {
         Ok(document(correlation, fleet))
     }
 
-    /// Asks every member for what it recorded, and for what it can get of others.
+    /// Asks every member for what it recorded, and for what it can get of others: several at once, since
+    /// each that is dead is waited for.
     async fn ask_others(
         &self,
         correlation: &CorrelationId,
@@ -104,43 +108,51 @@ impl Mesh {
         let members: Vec<_> = community.membership(|it| {
             it.members().iter().map(|(key, member)| (*key, member.name.clone())).collect()
         });
-        let others = members.iter().filter(|(key, _)| *key != self.own);
-        for (key, name) in others.clone() {
+        let others: Vec<_> = members.into_iter().filter(|(key, _)| *key != self.own).collect();
+        for (key, name) in &others {
             fleet.add(name.clone(), *key, Told::Nothing);
         }
+        let asked = others.iter().map(|(key, _)| self.ask_one(&running, key, correlation));
+        let asked: Vec<_> = asked.collect();
+        // In the order of the members, so that the same answers make the same document.
+        let mut answers = pin!(stream::iter(asked).buffered(ASKED_MAX));
         let mut bytes = 0;
-        for (key, _) in others {
+        for (key, _) in &others {
             if bytes > ALL_BYTES_MAX {
                 fleet.hear(*key, Told::LeftOut, *key);
                 continue;
             }
-            match self.ask_one(&running, key, correlation).await {
-                Heard::Given(sifted, _room) => {
+            match answers.next().await {
+                Some(Ok(sifted)) => {
                     bytes += sifted.held.iter().map(|held| held.record.bytes()).sum::<usize>();
                     fleet.take_in(*key, sifted);
                 }
-                Heard::Nothing => {}
-                Heard::Unreachable => fleet.hear(*key, Told::Unreachable, *key),
-                Heard::Wrong(problem) => fleet.hear(*key, Told::Wrong(problem), *key),
+                Some(Err(told)) => fleet.hear(*key, told, *key),
+                None => {}
             }
         }
         Ok(())
     }
 
+    /// What a member gives, or why it gives nothing.
     async fn ask_one(
         &self,
         running: &Arc<Running>,
         key: &NodeKey,
         correlation: &CorrelationId,
-    ) -> Heard {
+    ) -> Result<Sifted, Told> {
         let wanted = RecordWanted {
             correlation_id: correlation.clone(),
             hops: vec![self.own],
             deadline_ms: u64::try_from(PATIENCE.as_millis()).unwrap_or_default(),
         };
-        match running.links.find(key) {
-            Some(link) => ask(running, &link, wanted, None).await,
-            None => Heard::Unreachable,
+        let link = running.links.find(key).ok_or(Told::Unreachable)?;
+        match ask(running, &link, wanted, None).await {
+            // An answer that waits for its turn keeps no room from the others.
+            Heard::Given(sifted, _room) => Ok(sifted),
+            Heard::Nothing => Err(Told::Nothing),
+            Heard::Unreachable => Err(Told::Unreachable),
+            Heard::Wrong(problem) => Err(Told::Wrong(problem)),
         }
     }
 }

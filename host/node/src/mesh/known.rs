@@ -15,7 +15,7 @@ use meshhost_core::{
     config::MeshConfig,
     gates::Wanted,
     grant::EffectiveGrants,
-    id::CapabilityId,
+    id::{CapabilityId, ModelName},
     invocation::Invocation,
     mesh::{
         breaker::{Breakers, Pass, Report, Standing},
@@ -121,11 +121,9 @@ impl Known {
     ) -> Result<Option<NodeRecord>, RecordError> {
         let now_us = running.clock.now_us();
         let mut catalogue = lock(&self.catalogue);
-        let learned = running.community.membership(|membership: &Membership| match &said {
-            Said::Record(signed) => {
-                catalogue.learn_record(signed.clone(), &mut told.records, membership, now_us)
-            }
-            Said::Offer(signed) => catalogue.learn_offer(signed, from, membership),
+        let times = (now_us, running.steady_us());
+        let learned = running.community.membership(|membership: &Membership| {
+            catalogue.hear((from, said.clone()), &mut told.records, membership, times)
         })?;
         drop(catalogue);
         match (learned, said) {
@@ -190,7 +188,7 @@ impl Known {
     ) -> Result<Route, meshhost_core::outcome::Refusal> {
         let pin = node.map(|node| running.community.named(node).map(|(key, _)| Pin::Key(key)));
         let wanted = Wanted::from(invocation);
-        let request = Request { wanted, node: pin.transpose()?, prefer, class: None };
+        let request = Request { wanted, node: pin.transpose()?, prefer };
         let now_us = running.clock.now_us();
         let ways = self.ways(running, invocation);
         let catalogue = lock(&self.catalogue);
@@ -229,7 +227,8 @@ impl Known {
         here: &Served,
         prefer: Option<&str>,
     ) -> bool {
-        let route = self.route(running, invocation, (None, prefer), &[offered(here)]);
+        let own = offered(here, &running.models.names());
+        let route = self.route(running, invocation, (None, prefer), &[own]);
         route.is_ok_and(|route| route.candidates.first().is_some_and(|first| !first.local))
     }
 
@@ -283,7 +282,7 @@ fn offer(running: &Running, peer: &NodeKey) -> Vec<Offered> {
     let wanted = |served: &Served| {
         covers(&patterns, served.provider.capability.id.as_str()) && reaches(&served.rules, &member)
     };
-    offered_to(&everything(&snapshot, wanted), &patterns)
+    offered_to(&everything((&snapshot, &running.models.names()), wanted), &patterns)
 }
 
 /// Whether a member may know of a capability that is shared with it: unless the manifest of whoever
@@ -298,7 +297,10 @@ pub(super) fn is_open(running: &Running, peer: &NodeKey, capability: &Capability
 }
 
 /// What this node provides of what `wanted` names, the provider that is called first before others.
-fn everything(snapshot: &Snapshot, wanted: impl Fn(&Served) -> bool) -> Vec<Offered> {
+fn everything(
+    (snapshot, loaded): (&Snapshot, &[ModelName]),
+    wanted: impl Fn(&Served) -> bool,
+) -> Vec<Offered> {
     let mut all = Vec::new();
     for plugin in snapshot.plugins() {
         for served in plugin.serve() {
@@ -306,7 +308,7 @@ fn everything(snapshot: &Snapshot, wanted: impl Fn(&Served) -> bool) -> Vec<Offe
             if wanted(&served) {
                 let preferred = snapshot.providers(id).first().map(|first| &first.provider.plugin);
                 let first = preferred == Some(&served.provider.plugin);
-                all.push((id.folded(), !first, offered(&served)));
+                all.push((id.folded(), !first, offered(&served, loaded)));
             }
         }
     }
@@ -314,7 +316,8 @@ fn everything(snapshot: &Snapshot, wanted: impl Fn(&Served) -> bool) -> Vec<Offe
     all.into_iter().map(|(_, _, offered)| offered).collect()
 }
 
-fn offered(served: &Served) -> Offered {
+/// A capability as others are told of it, while these models are loaded.
+fn offered(served: &Served, loaded: &[ModelName]) -> Offered {
     let capability = &served.provider.capability;
     let plugin = &served.plugin;
     // Whether a quarantine holds against a caller is decided when the caller comes.
@@ -330,7 +333,14 @@ fn offered(served: &Served) -> Offered {
         state,
         read_only: served.rules.read_only,
         idempotent: served.rules.idempotent,
+        models_loaded: models_loaded(&plugin.effective.grants, loaded),
     }
+}
+
+/// Whether all models that a plugin may run are loaded; `None` when it may run none.
+fn models_loaded(grants: &EffectiveGrants, loaded: &[ModelName]) -> Option<bool> {
+    let is_loaded = |name: &String| loaded.iter().any(|model| model.as_str() == name);
+    (!grants.models.is_empty()).then(|| grants.models.iter().all(is_loaded))
 }
 
 /// What a plugin's calls need most of, by what was granted to it.
@@ -343,5 +353,27 @@ fn class(grants: &EffectiveGrants) -> ResourceClass {
         ResourceClass::Io
     } else {
         ResourceClass::Cpu
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_models_of_a_plugin_are_loaded_when_all_that_were_granted_are() {
+        let granted = |models: &[&str]| EffectiveGrants {
+            models: models.iter().map(|name| (*name).to_owned()).collect(),
+            ..EffectiveGrants::default()
+        };
+        let loaded = ["one", "two"].map(|name| name.parse().unwrap());
+        for (models, expected) in [
+            (&[][..], None),
+            (&["one"], Some(true)),
+            (&["two", "one"], Some(true)),
+            (&["one", "three"], Some(false)),
+        ] {
+            assert_eq!(models_loaded(&granted(models), &loaded), expected, "{models:?}");
+        }
     }
 }

@@ -1,25 +1,29 @@
 //! Blobs that this node gives to its peers: while a call is on its way, those that its input names to
 //! the node that serves it; for a while after an answer, those that it names to the node that called.
-//! To nobody else, and nothing else.
+//! To nobody else, and nothing else: what a plugin writes where its type has no blob names none, however
+//! much it looks like one.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use meshhost_core::{
     code::Code,
+    function_type::FunctionType,
     id::{Digest, InvocationId},
+    invocation::{EntranceKind, Invocation},
     mesh::{
         blob::{GROUP_BYTES, groups},
         key::NodeKey,
+        value,
         wire::{BlobFound, BlobGroup, BlobWanted, Bytes, CallFrame, Declined},
     },
-    outcome::Refusal,
+    outcome::{CallResult, Outcome, Refusal},
     ports::{BlobStore as _, PortError},
 };
-use meshhost_runtime::convert::referenced_blobs;
+use meshhost_runtime::convert::{INPUT_BLOBS_MAX, referenced_blobs};
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
@@ -82,14 +86,17 @@ impl Lending {
         self.lent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lends the blobs that `value` names and that this node has; `None` when there are none.
+    /// Lends these blobs, as far as this node has them; `None` when there are none, or more than a call
+    /// may name.
     pub(super) async fn lend(
         self: &Arc<Self>,
         key: Key,
         blobs: &Blobs,
-        value: &Value,
+        named: BTreeSet<Digest>,
     ) -> Option<Loan> {
-        let named = referenced_blobs(value).ok().filter(|named| !named.is_empty())?;
+        if named.is_empty() || named.len() > INPUT_BLOBS_MAX {
+            return None;
+        }
         let (blobs, mut found) = (blobs.for_call(), HashMap::new());
         for digest in named {
             // Asking for its length holds it.
@@ -117,15 +124,55 @@ impl Lending {
     }
 }
 
+/// The blobs of this node that a call names, of a capability with this type.
+pub(super) fn of_input(
+    invocation: &Invocation,
+    function: Option<&FunctionType>,
+) -> BTreeSet<Digest> {
+    match function {
+        Some(function) => value::input_blobs(function, &invocation.input),
+        // Without the type nothing tells a blob from text that looks like one. What a component names may
+        // be guessed; whoever is at this node itself may read each of its blobs.
+        None if invocation.entrance == EntranceKind::Component => BTreeSet::new(),
+        None => all_named(&invocation.input),
+    }
+}
+
+/// Everything in a value that looks like a blob; nothing when that is more than a call may name.
+pub(super) fn all_named(value: &Value) -> BTreeSet<Digest> {
+    referenced_blobs(value).unwrap_or_default().into_iter().collect()
+}
+
+/// Whether there is anything in a value that looks like a blob.
+pub(super) fn may_name(value: &Value) -> bool {
+    referenced_blobs(value).map_or(true, |named| !named.is_empty())
+}
+
+/// The blobs that a call answered with. Which blobs the call made or was given is not known any more: the
+/// answer may be a recorded one. Where the plugin has another version by now, or its type is not known, there
+/// are none.
+fn of_answer(running: &Running, result: &CallResult) -> BTreeSet<Digest> {
+    let (Outcome::Success(output), Some(door)) = (&result.outcome, running.door.upgrade()) else {
+        return BTreeSet::new();
+    };
+    if !may_name(output) {
+        return BTreeSet::new();
+    }
+    let snapshot = door.registry.snapshot();
+    let mut providers = snapshot.providers(&result.capability_id).iter();
+    let ran = providers.find(|served| {
+        let version = served.provider.capability.version.to_string();
+        result.plugin.as_deref() == Some(served.provider.plugin.as_str())
+            && result.capability_version.as_ref() == Some(&version)
+    });
+    let function = ran.and_then(|ran| ran.provider.capability.function_type.as_ref());
+    function.map(|function| value::output_blobs(function, output)).unwrap_or_default()
+}
+
 /// Lends the blobs of an answer, until the peer has had the time to fetch them.
-pub(super) async fn lend_answer(
-    running: &Arc<Running>,
-    link: &Arc<Link>,
-    invocation_id: &InvocationId,
-    output: &Value,
-) {
-    let key = (link.peer, invocation_id.clone());
-    let Some(loan) = running.lending.lend(key, &running.blobs, output).await else { return };
+pub(super) async fn lend_answer(running: &Arc<Running>, link: &Arc<Link>, result: &CallResult) {
+    let (key, named) = ((link.peer, result.invocation_id.clone()), of_answer(running, result));
+    let Some(loan) = running.lending.lend(key, &running.blobs, named).await else { return };
     let (closing, link) = (running.closing.clone(), Arc::clone(link));
     running.tasks.spawn(async move {
         tokio::select! {

@@ -180,9 +180,7 @@ async fn invoke_here(
         result.capability_version = None;
         result.plugin = None;
     }
-    if let Outcome::Success(output) = &result.outcome {
-        lending::lend_answer(running, link, &invocation_id, output).await;
-    }
+    lending::lend_answer(running, link, &result).await;
     let function = typed.as_ref().and_then(|typed| typed.function_type.as_ref());
     let answer = told(result, function);
     let answered = AnsweredCall {

@@ -27,7 +27,9 @@ use crate::{
 
 mod blobs;
 mod clocks;
+mod fleet;
 mod floods;
+mod lending;
 mod member;
 mod providers;
 mod watching;

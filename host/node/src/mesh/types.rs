@@ -2,7 +2,7 @@
 //! in binary form; it is asked for once, beside the first call, which goes as JSON.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     str,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -13,6 +13,7 @@ use meshhost_core::{
     function_type::FunctionType,
     id::Digest,
     mesh::{
+        key::NodeKey,
         share,
         wire::{Bytes, CallFrame, CallRefusal, Declined, TypeFound, TypeWanted},
     },
@@ -23,31 +24,42 @@ use super::{known, link::Link, running::Running, transport::Stream};
 
 /// Types that are kept; beyond that all are forgotten, and asked for again when they are needed.
 const TYPES_MAX: usize = 512;
+/// Types that are asked for at once.
+const ASKED_MAX: usize = 512;
 /// How long one waits for a type.
-const ANSWER: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The types that this node knows, and those that it has asked for.
+/// The types that this node knows, and those that it asks for now.
 #[derive(Debug, Default)]
 pub(super) struct Types {
-    known: Mutex<BTreeMap<Digest, Option<Arc<FunctionType>>>>,
+    known: Mutex<BTreeMap<Digest, Arc<FunctionType>>>,
+    /// By whom it is asked: a peer that does not answer keeps no other one from being asked.
+    asked: Mutex<BTreeSet<(NodeKey, Digest)>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Types {
-    fn known(&self) -> MutexGuard<'_, BTreeMap<Digest, Option<Arc<FunctionType>>>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn find(&self, type_hash: &Digest) -> Option<Arc<FunctionType>> {
+        lock(&self.known).get(type_hash).cloned()
     }
 
-    /// Whether the type has to be asked for; whoever is told so asks for it.
-    fn take_turn(&self, type_hash: Digest) -> bool {
-        let mut known = self.known();
-        if known.contains_key(&type_hash) {
-            return false;
-        }
-        if known.len() >= TYPES_MAX {
+    fn learn(&self, type_hash: Digest, function: FunctionType) -> Arc<FunctionType> {
+        let mut known = lock(&self.known);
+        if known.len() >= TYPES_MAX && !known.contains_key(&type_hash) {
             known.clear();
         }
-        known.insert(type_hash, None);
-        true
+        let function = Arc::new(function);
+        known.insert(type_hash, Arc::clone(&function));
+        function
+    }
+
+    /// Whether the peer is to be asked now; whoever is told so asks it.
+    fn take_turn(&self, peer: NodeKey, type_hash: Digest) -> bool {
+        let mut asked = lock(&self.asked);
+        asked.len() < ASKED_MAX && asked.insert((peer, type_hash))
     }
 }
 
@@ -57,21 +69,30 @@ pub(super) fn of_peer(
     link: &Arc<Link>,
     type_hash: Digest,
 ) -> Option<Arc<FunctionType>> {
-    if running.types.take_turn(type_hash) {
+    let known = running.types.find(&type_hash);
+    if known.is_none() && running.types.take_turn(link.peer, type_hash) {
         let (running, link) = (Arc::clone(running), Arc::clone(link));
         let tasks = running.tasks.clone();
         tasks.spawn(async move {
-            let asked = tokio::time::timeout(ANSWER, ask(&link, type_hash)).await;
-            let mut known = running.types.known();
-            match asked {
-                Ok(Some(function)) => known.insert(type_hash, Some(Arc::new(function))),
-                // Another peer may have it, or this one later.
-                Ok(None) | Err(_) => known.remove(&type_hash).flatten().map(Some),
-            };
+            told_by(&running, &link, type_hash).await;
+            lock(&running.types.asked).remove(&(link.peer, type_hash));
         });
-        return None;
     }
-    running.types.known().get(&type_hash).cloned().flatten()
+    known
+}
+
+/// The type with this hash. One that is not known is asked of the peer, and waited for.
+pub(super) async fn told_by(
+    running: &Running,
+    link: &Link,
+    type_hash: Digest,
+) -> Option<Arc<FunctionType>> {
+    if let Some(known) = running.types.find(&type_hash) {
+        return Some(known);
+    }
+    let asked = tokio::time::timeout(PATIENCE, ask(link, type_hash));
+    let function = asked.await.ok().flatten()?;
+    Some(running.types.learn(type_hash, function))
 }
 
 async fn ask(link: &Link, type_hash: Digest) -> Option<FunctionType> {

@@ -87,6 +87,7 @@ fn offered(id: &str, long_id: &str) -> Offered {
         state: OfferState::Serving,
         read_only: false,
         idempotent: false,
+        models_loaded: None,
     }
 }
 
@@ -292,7 +293,8 @@ fn thousands_of_false_records_fill_nothing_and_reach_nobody() {
     let large = Load { slots_free: 9, ..record(2, 1).load };
     for version in 1..=2_000 {
         // Signed by it about another; of no member; of another community; with more than fits; and its own.
-        let forged = Signed::sign(&NodeRecord { node: key(3), ..record(2, version) }, &signer(2));
+        let forged = NodeRecord { node: key(3), ..record(2, version + 1) };
+        let forged = Signed::sign(&forged, &signer(2));
         let foreign = NodeRecord { community: Digest::of(b"x"), ..record(2, version) };
         let wrong = [
             forged.unwrap(),
@@ -311,6 +313,41 @@ fn thousands_of_false_records_fill_nothing_and_reach_nobody() {
     assert_eq!(version(&catalogue, &membership, 3), Some(1), "nobody speaks for another");
     let news = catalogue.news_for(&mut PeerHas::default(), &membership);
     assert_eq!(news.len(), 3, "and of all that a peer is told the last");
+}
+
+/// What stands under a later version costs a signature check, and everybody can write that.
+#[test]
+fn of_what_one_peer_sends_so_many_signatures_are_checked_and_no_more() {
+    let membership = membership();
+    let mut catalogue = Catalogue::new(key(1));
+    let (mut hostile, mut honest) = (PeerHas::default(), PeerHas::default());
+    let forged = |version| {
+        let record = NodeRecord { node: key(3), ..record(2, version) };
+        Said::Record(Signed::sign(&record, &signer(2)).unwrap())
+    };
+    let mut hear = |from: u8, said: Said, steady_us| {
+        let has = if from == 2 { &mut hostile } else { &mut honest };
+        catalogue.hear((&key(from), said), has, &membership, (0, steady_us))
+    };
+    let newer = Said::Record(signed(&record(3, 9)));
+    assert_eq!(hear(3, newer.clone(), 0), Ok(Learned::New));
+    let wrong = Err(RecordError::Signed(SignedError::Signature));
+    // What is known, and what is older, is not looked at any closer and counts for nothing.
+    for _ in 0..CHECKS_AT_ONCE {
+        assert_eq!(hear(2, newer.clone(), 0), Ok(Learned::Known));
+        assert_eq!(hear(2, forged(8), 0), Ok(Learned::Known));
+    }
+    let checked = 10..10 + u64::from(2 * CHECKS_AT_ONCE);
+    let checked = checked.filter(|version| hear(2, forged(*version), 0) == wrong);
+    assert_eq!(checked.count(), usize::try_from(CHECKS_AT_ONCE).unwrap());
+    let own = |seed, version| Said::Record(signed(&record(seed, version)));
+    assert_eq!(hear(2, own(2, 1), 0), Err(RecordError::Pace));
+    let offer = Said::Offer(signed_offer(&offer(2, 1, 1)));
+    assert_eq!(hear(2, offer.clone(), 0), Err(RecordError::Pace));
+    assert_eq!(hear(3, own(3, 10), 0), Ok(Learned::New), "another peer is heard");
+    let later_us = i64::from(CHECK_EVERY_US);
+    assert_eq!(hear(2, own(2, 1), later_us), Ok(Learned::New), "and this one when it has rested");
+    assert_eq!(hear(2, offer, later_us), Err(RecordError::Pace));
 }
 
 #[test]

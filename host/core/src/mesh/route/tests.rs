@@ -12,7 +12,7 @@ use crate::{
     mesh::{
         catalogue::{Catalogue, NODES_MAX, PeerHas},
         membership::{Genesis, Level, MemberStatement, Membership},
-        record::Offer,
+        record::{Offer, ResourceClass},
         signed::Signed,
     },
 };
@@ -38,6 +38,7 @@ fn offered(plugin: &str) -> Offered {
         state: OfferState::Serving,
         read_only: true,
         idempotent: false,
+        models_loaded: None,
     }
 }
 
@@ -128,7 +129,7 @@ impl World {
     fn wanted(&self) -> Request<'_> {
         let wanted =
             Wanted { capability: &self.capability, plugin: None, version: None, type_hash: None };
-        Request { wanted, node: None, prefer: None, class: None }
+        Request { wanted, node: None, prefer: None }
     }
 
     fn route(&self, request: &Request<'_>) -> Route {
@@ -251,17 +252,20 @@ fn the_least_loaded_comes_first_and_who_says_nothing_last() {
 fn models_run_where_the_gpu_is_least_in_use() {
     let mut world = World::new();
     world.policy.strategy = RoutingStrategy::LeastLoaded;
-    for (seed, name, cpu, gpu) in
-        [(2, "gpubox", 900, Some(500)), (3, "nas", 0, None), (4, "worker", 950, Some(100))]
-    {
-        world.node(seed, name, |record, offered| {
-            record.load = Load { cpu: Some(cpu), gpu, ..record.load };
-            offered[0].class = ResourceClass::Inference;
-        });
+    for (class, order) in [
+        (ResourceClass::Inference, ["worker", "gpubox", "nas"]),
+        (ResourceClass::Cpu, ["nas", "gpubox", "worker"]),
+    ] {
+        for (seed, name, cpu, gpu) in
+            [(2, "gpubox", 900, Some(500)), (3, "nas", 0, None), (4, "worker", 950, Some(100))]
+        {
+            world.node(seed, name, |record, offered| {
+                record.load = Load { cpu: Some(cpu), gpu, ..record.load };
+                offered[0].class = class;
+            });
+        }
+        assert_eq!(world.names(), order);
     }
-    assert_eq!(world.names(), ["worker", "gpubox", "nas"]);
-    let request = Request { class: Some(ResourceClass::Cpu), ..world.wanted() };
-    assert_eq!(names(&world.route(&request)), ["nas", "gpubox", "worker"]);
 }
 
 #[test]
@@ -281,6 +285,59 @@ fn the_score_is_how_long_a_call_takes_and_how_often_it_fails() {
     let expected =
         [("gpubox", 100_000), ("worker", 150_000), ("nas", 210_000), ("laptop", 450_000)];
     assert_eq!(scores, expected);
+}
+
+#[test]
+fn of_two_that_are_about_as_busy_the_one_comes_first_whose_models_are_loaded() {
+    let mut world = World::new();
+    world.policy.strategy = RoutingStrategy::LeastLoaded;
+    for (seed, name, cpu, loaded) in
+        [(2, "gpubox", 10, Some(false)), (3, "nas", 90, Some(true)), (4, "worker", 50, None)]
+    {
+        world.node(seed, name, |record, offered| {
+            record.load.cpu = Some(cpu);
+            offered[0].models_loaded = loaded;
+        });
+    }
+    assert_eq!(world.names(), ["worker", "nas", "gpubox"], "one that needs none loads none");
+    let route = world.route(&world.wanted());
+    assert_eq!(
+        route.in_words(Some(&key(3))),
+        "ran on nas: least loaded, load 0.09, its models are loaded"
+    );
+    assert_eq!(
+        route.in_words(Some(&key(2))),
+        "ran on gpubox: least loaded, load 0.01, its models have to be loaded"
+    );
+    world.node(3, "nas", |record, _| record.load.cpu = Some(110));
+    assert_eq!(world.names(), ["worker", "gpubox", "nas"], "it is busier");
+}
+
+#[test]
+fn a_score_counts_that_models_have_to_be_loaded() {
+    let mut world = World::new();
+    world.policy.strategy = RoutingStrategy::Scored;
+    let health = |ms: u64| Health { median_us: Some(ms * 1_000), success: Some(1_000) };
+    for (seed, name, ms, loaded) in
+        [(2, "gpubox", 10, Some(false)), (3, "nas", 1_000, Some(true)), (4, "worker", 900, None)]
+    {
+        world.node(seed, name, |_, offered| offered[0].models_loaded = loaded);
+        world.link(seed, |link| link.health = health(ms));
+    }
+    assert_eq!(world.names(), ["worker", "nas", "gpubox"]);
+    world.link(3, |link| link.health = health(1_020));
+    assert_eq!(world.names(), ["worker", "gpubox", "nas"], "loading takes about a second");
+}
+
+#[test]
+fn an_order_by_name_or_in_turn_stays_what_it_is_whatever_is_loaded() {
+    let mut world = World::new();
+    world.node(2, "gpubox", |_, offered| offered[0].models_loaded = Some(false));
+    world.node(3, "nas", |_, offered| offered[0].models_loaded = Some(true));
+    for strategy in [RoutingStrategy::First, RoutingStrategy::RoundRobin] {
+        world.policy.strategy = strategy;
+        assert_eq!(world.names(), ["gpubox", "nas", "worker"]);
+    }
 }
 
 #[test]

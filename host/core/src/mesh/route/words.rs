@@ -63,7 +63,7 @@ struct Place<'a>(&'a Candidate);
 
 impl fmt::Display for Place<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Candidate { why, busy, score, probe, .. } = self.0;
+        let Candidate { why, busy, models_loaded, score, probe, .. } = self.0;
         match why {
             Why::Named => formatter.write_str("named by the caller")?,
             Why::Preferred => formatter.write_str("preferred by the caller")?,
@@ -75,6 +75,11 @@ impl fmt::Display for Place<'_> {
         }
         if let Some(busy) = busy {
             write!(formatter, ", load {}.{:02}", busy / 1_000, busy % 1_000 / 10)?;
+        }
+        match models_loaded {
+            Some(true) => formatter.write_str(", its models are loaded")?,
+            Some(false) => formatter.write_str(", its models have to be loaded")?,
+            None => {}
         }
         if let Some(score) = score {
             write!(formatter, ", score {}", score / 1_000)?;

@@ -281,7 +281,10 @@ fn place(names: &[String], value: &Value) -> Result<usize, ValueError> {
 }
 
 /// The member of that WIT name, written with `-` or with `_`.
-fn take<'a>(object: &'a Map<String, Value>, name: &str) -> Result<Option<&'a Value>, ValueError> {
+pub(super) fn take<'a>(
+    object: &'a Map<String, Value>,
+    name: &str,
+) -> Result<Option<&'a Value>, ValueError> {
     let written = object.get(name);
     let folded = if name.contains('-') { object.get(&name.replace('-', "_")) } else { None };
     match (written, folded) {
@@ -295,7 +298,7 @@ fn all(object: &Map<String, Value>, taken: usize) -> Result<(), ValueError> {
     if object.len() == taken { Ok(()) } else { Err(ValueError::Mismatch) }
 }
 
-fn only_member(value: &Value) -> Option<(&str, &Value)> {
+pub(super) fn only_member(value: &Value) -> Option<(&str, &Value)> {
     let object = value.as_object().filter(|object| object.len() == 1)?;
     object.iter().next().map(|(key, member)| (key.as_str(), member))
 }

@@ -6,6 +6,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     function_type::{Plain, tests::any_function},
+    id::Digest,
     json::number,
 };
 
@@ -318,5 +319,54 @@ proptest! {
                 prop_assert_eq!(encode_output(&function, &output), Ok(bytes.to_vec()));
             }
         }
+    }
+}
+
+/// Two blobs that a function with an argument `a` of this type, or that returns it, would be given.
+fn blobs(ty: &str, value: &Value) -> usize {
+    let function: FunctionType =
+        format!("func(a: {ty}, ) -> result<{ty}, string, >").parse().unwrap();
+    let named = input_blobs(&function, &json!({ "a": value }));
+    assert_eq!(named, output_blobs(&function, value), "{ty}");
+    named.len()
+}
+
+#[test]
+fn a_blob_is_one_where_the_type_has_it_and_nowhere_else() {
+    const HANDLE: &str = "own<meshhost:blob/types@0.1.0.blob>";
+    let blob = json!({ "blob": Digest::of(b"one") });
+    let other = json!({ "blob": Digest::of(b"other") });
+    let handle = |before: &str, after: &str| format!("{before}{HANDLE}{after}");
+    for (ty, value, count) in [
+        (HANDLE.to_owned(), blob.clone(), 1),
+        ("list<u8, >".to_owned(), blob.clone(), 1),
+        (handle("record{x-y: ", ", }"), json!({ "x_y": blob }), 1),
+        (handle("variant{b: ", ", }"), json!({ "tag": "b", "value": blob }), 1),
+        (handle("tuple<string, ", ", >"), json!(["x", blob]), 1),
+        (handle("option<", ", >"), blob.clone(), 1),
+        (handle("option<option<", ", >, >"), json!({ "some": blob }), 1),
+        (handle("result<", ", _, >"), json!({ "ok": blob }), 1),
+        (handle("list<", ", >"), json!([blob, other, blob]), 2),
+        (handle("list2<", ", >"), json!([blob, other]), 2),
+        (handle("map<string, ", ", >"), json!([["x", blob], ["y", other]]), 2),
+        (handle("future<", ", >"), blob.clone(), 1),
+        (handle("stream<", ", >"), json!([blob, other]), 2),
+        // Text that looks like one.
+        ("record{blob: string, }".to_owned(), blob.clone(), 0),
+        ("option<record{blob: string, }, >".to_owned(), blob.clone(), 0),
+        ("list<record{blob: option<string, >, }, >".to_owned(), json!([blob]), 0),
+        ("own<other:resource/types@0.1.0.blob>".to_owned(), blob.clone(), 0),
+        (
+            handle("variant{b: ", ", c: record{blob: string, }, }"),
+            json!({ "tag": "c", "value": blob }),
+            0,
+        ),
+        // What is not of the type.
+        (HANDLE.to_owned(), json!([blob]), 0),
+        (HANDLE.to_owned(), json!({ "blob": "blake3:12" }), 0),
+        (HANDLE.to_owned(), json!({ "blob": Digest::of(b"one"), "x": 1 }), 0),
+        (handle("record{x: ", ", }"), json!([blob]), 0),
+    ] {
+        assert_eq!(blobs(&ty, &value), count, "{ty} {value}");
     }
 }

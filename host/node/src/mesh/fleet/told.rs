@@ -1,4 +1,4 @@
-//! What is known of every node's record while one after another is asked: each by what it said itself, or by
+//! What is known of every node's record while they are asked: each by what it said itself, or by
 //! what others handed on of it.
 
 use meshhost_core::mesh::{

@@ -96,6 +96,11 @@ impl Member {
 
     /// Says how it is, and that it has `demo.read`, which changes nothing.
     pub(super) async fn offers(&mut self, node: &Fixture) {
+        self.offers_of_type(node, None).await;
+    }
+
+    /// As [`Self::offers`], with a type of this hash.
+    pub(super) async fn offers_of_type(&mut self, node: &Fixture, type_hash: Option<Digest>) {
         let version = Catalogue::new(self.key).next_version(node.clock.now_us());
         let (community, issued_us) = (node.community(), node.clock.now_us());
         let record = NodeRecord {
@@ -116,12 +121,13 @@ impl Member {
             id: CAPABILITY.parse().unwrap(),
             long_id: CAPABILITY.parse().unwrap(),
             version: semver::Version::new(1, 0, 0),
-            type_hash: None,
+            type_hash,
             plugin: "demo".parse().unwrap(),
             class: ResourceClass::Cpu,
             state: OfferState::Serving,
             read_only: true,
             idempotent: true,
+            models_loaded: None,
         }];
         let (own, peer) = (self.key, node.mesh.own);
         let offer = Offer { community, node: own, peer, version, issued_us, capabilities };

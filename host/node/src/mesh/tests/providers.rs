@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use futures::future::join_all;
 use meshhost_core::{
-    invocation::Mode,
+    invocation::{EntranceKind, Mode},
     mesh::wire::{Answer, Body, Bytes, CallFrame, Ended, Welcome},
     outcome::OutcomeKind,
 };
@@ -17,7 +17,7 @@ use super::{
 };
 
 /// A call of what the member has.
-fn call(id: &str, timeout_ms: u64) -> Arc<Invocation> {
+pub(super) fn call(id: &str, timeout_ms: u64) -> Arc<Invocation> {
     let me = Entrance::command_line("me");
     Arc::new(Invocation {
         invocation_id: id.parse().unwrap(),
@@ -128,6 +128,36 @@ async fn a_provider_that_failed_rests_and_one_call_alone_finds_out_whether_it_is
         coming.recv().await.unwrap().send(()).unwrap();
     });
     assert_eq!(last.kind(), OutcomeKind::Success);
+}
+
+/// What a caller is told of a call that nobody answered.
+async fn told(node: &Fixture, id: &str, entrance: EntranceKind) -> Refusal {
+    let call = Invocation { entrance, ..(*call(id, 2_000)).clone() };
+    let outcome = node.mesh.call(&Arc::new(call), &Placement::Anywhere).await.outcome;
+    outcome.refusal().cloned().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plugin_is_not_told_which_nodes_there_are_and_people_are() {
+    let node = Fixture::new().await;
+    let mut member = Member::join(&node, 1).await;
+    let mut coming = serve(member.calls(&node).await);
+    member.offers(&node).await;
+    let key = member.key.short();
+    let _living = member.lives();
+    let (lost, ()) = tokio::join!(told(&node, "lost", EntranceKind::Component), async {
+        drop(coming.recv().await);
+    });
+    let resting = told(&node, "resting", EntranceKind::Component).await;
+    for refusal in [&lost, &resting] {
+        let message = &refusal.message;
+        assert!(message.starts_with("no other node answered the call of demo.read"), "{message}");
+        assert!(!message.contains("member") && !message.contains(&key), "{message}");
+    }
+    assert_eq!(resting.code, Code::NodeUnreachable);
+    assert!(resting.retry_after_ms.is_some(), "when it makes sense to try again it may know");
+    let people = told(&node, "people", EntranceKind::CommandLine).await;
+    assert!(people.message.contains("member left out: failed and rests"), "{people}");
 }
 
 /// A member that lets the node in and ends the connection at once would otherwise be dialled without rest.

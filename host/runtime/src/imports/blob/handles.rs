@@ -36,10 +36,11 @@ struct Known {
 }
 
 impl InputBlobs {
-    /// Looks up every blob that `input` names, and reads those of at most `list_bytes`.
+    /// Looks up every blob that `input` names, and reads those of at most `list_bytes`. One that the node
+    /// does not have is missed where the function's type has a blob: elsewhere it is text like any other.
     ///
     /// # Errors
-    /// When the input names too many, or one that the node does not have.
+    /// When the input names too many, or one that cannot be read.
     pub(crate) async fn read(
         store: &Arc<dyn BlobStore>,
         input: &Value,
@@ -47,7 +48,11 @@ impl InputBlobs {
     ) -> Result<Self, ConvertError> {
         let mut known = HashMap::new();
         for digest in referenced_blobs(input)? {
-            let length = store.length(&digest).await.map_err(|error| refused(&digest, &error))?;
+            let length = match store.length(&digest).await {
+                Ok(length) => length,
+                Err(PortError::NotFound) => continue,
+                Err(error) => return Err(refused(&digest, &error)),
+            };
             let small = u32::try_from(length).ok().filter(|_| length <= list_bytes);
             let bytes = match small {
                 None => None,
