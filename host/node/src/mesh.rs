@@ -16,6 +16,7 @@ mod community;
 mod conversation;
 mod discovery;
 mod fleet;
+mod handing;
 mod join;
 mod known;
 mod lending;
@@ -49,6 +50,7 @@ use meshhost_core::{
     outcome::{CallResult, Outcome, Refusal},
     ports::Clock,
 };
+use meshhost_runtime::execute::ItemSender;
 use serde_json::{Value, json};
 
 #[cfg(feature = "bench")]
@@ -428,7 +430,12 @@ impl Elsewhere for Mesh {
         })
     }
 
-    async fn call(&self, invocation: &Arc<Invocation>, placement: &Placement) -> CallResult {
+    async fn call(
+        &self,
+        invocation: &Arc<Invocation>,
+        placement: &Placement,
+        items: Option<&ItemSender>,
+    ) -> CallResult {
         let called = async {
             let running = self.running().await?;
             let node = match placement {
@@ -442,7 +449,7 @@ impl Elsewhere for Mesh {
             running.settled(CONNECTING).await;
             let route =
                 running.known.route(&running, invocation, (node, placement.preferred()), &[])?;
-            Ok(routed::call(&running, invocation, route).await)
+            Ok(routed::call(&running, invocation, route, items).await)
         };
         match called.await {
             Ok(result) => result,

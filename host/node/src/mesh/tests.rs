@@ -30,6 +30,7 @@ mod clocks;
 mod floods;
 mod member;
 mod providers;
+mod streams;
 mod watching;
 
 async fn warm_models(store: &Store, lifecycle: &Lifecycle) -> WarmModels {
