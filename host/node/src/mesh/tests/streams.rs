@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use meshhost_core::{
     mesh::{
         items::ITEMS_MAX,
+        key::NodeKey,
         wire::{Accepted, Body, CallFrame, Ended, Frame as _, Items},
     },
     outcome::OutcomeKind,
@@ -22,12 +23,13 @@ use super::{
 /// What a member sends for one call: frames as bytes. Then the stream ends.
 type Script = Vec<Vec<u8>>;
 
-/// Two members that have the same capability, and what the calls that come to either of them say of
-/// items, in the order in which they come.
+/// Two members that have the same capability, and the calls that come to them, in the order in which
+/// they come: to whom, and whether they ask for items.
 struct Providers {
     node: Fixture,
-    _members: [Living; 2],
-    asked: mpsc::Receiver<bool>,
+    keys: Vec<NodeKey>,
+    _members: Vec<Living>,
+    asked: mpsc::Receiver<(NodeKey, bool)>,
 }
 
 impl Providers {
@@ -36,15 +38,16 @@ impl Providers {
         let node = Fixture::new().await;
         let scripts = Arc::new(std::sync::Mutex::new(VecDeque::from(scripts)));
         let (came, asked) = mpsc::channel(16);
-        let mut members = Vec::new();
+        let (mut keys, mut members) = (Vec::new(), Vec::new());
         for seed in 1..=2 {
             let mut member = Member::join(&node, seed).await;
-            tokio::spawn(serve(member.calls(&node).await, Arc::clone(&scripts), came.clone()));
+            let (key, calls) = (member.key, member.calls(&node).await);
+            tokio::spawn(serve((key, calls), Arc::clone(&scripts), came.clone()));
+            keys.push(key);
             member.offers(&node).await;
             members.push(member.lives());
         }
-        let Ok(members) = <[Living; 2]>::try_from(members) else { panic!("two members") };
-        Self { node, _members: members, asked }
+        Self { node, keys, _members: members, asked }
     }
 
     /// A call, and the items that came of it.
@@ -64,21 +67,23 @@ impl Providers {
         self.node.mesh.call(&call, &Placement::Anywhere, to).await.outcome
     }
 
-    /// Of each call that came, whether it asked for items.
-    fn asked(&mut self) -> Vec<bool> {
-        std::iter::from_fn(|| self.asked.try_recv().ok()).collect()
+    /// Of each call that came, whether it asked for items; and whether all came to one node.
+    fn asked(&mut self) -> (Vec<bool>, bool) {
+        let (nodes, asked): (Vec<_>, Vec<_>) =
+            std::iter::from_fn(|| self.asked.try_recv().ok()).unzip();
+        (asked, nodes.iter().all(|node| Some(node) == nodes.first()))
     }
 }
 
 async fn serve(
-    calls: Channel,
+    (key, calls): (NodeKey, Channel),
     scripts: Arc<std::sync::Mutex<VecDeque<Script>>>,
-    came: mpsc::Sender<bool>,
+    came: mpsc::Sender<(NodeKey, bool)>,
 ) {
     while let Ok(Stream { mut sending, mut receiving }) = calls.accept().await {
         let asked = receiving.read::<CallFrame>().await;
         let Ok(Some(CallFrame::Invoke(invoke))) = asked else { panic!("{asked:?}") };
-        came.send(invoke.items).await.unwrap();
+        came.send((key, invoke.items)).await.unwrap();
         let script = scripts.lock().unwrap().pop_front().unwrap_or_default();
         for frame in &script {
             sending.write_raw(frame).await;
@@ -116,7 +121,7 @@ async fn items_come_before_the_answer_and_those_after_it_are_not_read() {
     let (outcome, items) = providers.call(None).await;
     assert_eq!(outcome, Outcome::Success(json!(7)), "the answer is what the node says at the end");
     assert_eq!(items, [json!(1), json!(2), json!("3")]);
-    assert_eq!(providers.asked(), [true]);
+    assert_eq!(providers.asked().0, [true]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -125,7 +130,7 @@ async fn who_is_not_asked_for_items_sends_none() {
     let mut providers = Providers::with(vec![wrong, vec![answered()]]).await;
     let outcome = providers.call_to(None, None).await;
     assert_eq!(outcome, Outcome::Success(json!(7)), "another node is asked");
-    assert_eq!(providers.asked(), [false, false]);
+    assert_eq!(providers.asked(), (vec![false, false], false));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -146,7 +151,7 @@ async fn items_that_are_none_or_too_many_are_not_taken() {
         let mut providers = Providers::with(vec![wrong, vec![accepted(), answered()]]).await;
         let (outcome, items) = providers.call(Some(8)).await;
         assert_eq!(outcome, Outcome::Success(json!(7)), "{what}: another node is asked");
-        assert_eq!((items.len(), providers.asked()), (0, vec![true, true]), "{what}");
+        assert_eq!((items.len(), providers.asked()), (0, (vec![true, true], false)), "{what}");
     }
 }
 
@@ -156,15 +161,39 @@ async fn a_call_whose_caller_has_items_goes_to_no_other_node() {
     let long = format!("[{}]", "\"much too long\",".repeat(8) + "1");
     for (what, wrong) in [
         ("it breaks", vec![accepted(), items("[1]")]),
-        ("it says that nothing ran", vec![accepted(), items("[1]"), denied()]),
         ("it sends too much", vec![accepted(), items("[1]"), items(&long)]),
         ("it sends what is none", vec![accepted(), items("[1]"), accepted()]),
     ] {
         let mut providers = Providers::with(vec![wrong, vec![answered()]]).await;
         let (outcome, items) = providers.call(Some(8)).await;
         assert_eq!(outcome.kind(), OutcomeKind::Indeterminate, "{what}");
-        assert_eq!((items, providers.asked()), (vec![json!(1)], vec![true]), "{what}");
+        assert_eq!((items, providers.asked().0), (vec![json!(1)], vec![true]), "{what}");
     }
+    // One that says that nothing ran is not believed, and asked for its result.
+    let wrong = vec![accepted(), items("[1]"), denied()];
+    let mut providers = Providers::with(vec![wrong, vec![answered()]]).await;
+    let (outcome, items) = providers.call(Some(8)).await;
+    assert_eq!((outcome, items), (Outcome::Success(json!(7)), vec![json!(1)]));
+    assert_eq!(providers.asked(), (vec![true, false], true), "the same node, for what it recorded");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn callers_who_do_not_read_leave_room_on_the_connection_for_others() {
+    let mut providers = Providers::with(vec![vec![answered()], vec![answered()]]).await;
+    let running = providers.node.running();
+    let mut streaming = Vec::new();
+    for key in &providers.keys {
+        let link = running.links.find(key).unwrap();
+        while let Ok(place) = Arc::clone(&link.streaming).try_acquire_owned() {
+            streaming.push(place);
+        }
+    }
+    assert!(streaming.len() < 8, "four streams that nobody reads take all that a peer may send");
+    assert_eq!(providers.call(None).await.0, Outcome::Success(json!(7)));
+    assert_eq!(providers.asked().0, [false], "its items come with its answer");
+    drop(streaming);
+    assert_eq!(providers.call(None).await.0, Outcome::Success(json!(7)));
+    assert_eq!(providers.asked().0, [true]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -178,5 +207,5 @@ async fn a_caller_that_does_not_read_is_told_when_its_time_is_over() {
     assert_eq!(outcome.kind(), OutcomeKind::Indeterminate);
     assert_eq!(unread.try_recv(), Ok(vec![json!(0)]));
     assert!(unread.try_recv().is_err(), "nothing more was read for it");
-    assert_eq!(providers.asked(), [true]);
+    assert_eq!(providers.asked().0, [true]);
 }
