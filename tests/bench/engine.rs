@@ -124,7 +124,8 @@ impl Subjected {
 pub(crate) fn execution(loaded: &Arc<Loaded>) -> Execution {
     let granted = EffectiveGrants { random: true, ..EffectiveGrants::default() };
     let (grants, _) = LiveGrants::open(&granted, Arc::default());
-    Execution { loaded: Arc::clone(loaded), grants, blobs: Arc::new(Nothing), command: None }
+    let blobs = Arc::new(Nothing);
+    Execution { loaded: Arc::clone(loaded), grants, blobs, command: None, items: None }
 }
 
 /// The input checks of a node: the component's own types.

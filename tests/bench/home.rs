@@ -85,6 +85,7 @@ pub(crate) fn request(capability: &str, input: Value) -> anyhow::Result<CallRequ
         working_folder: None,
         arguments: Vec::new(),
         stdin: None,
+        stream: false,
     })
 }
 

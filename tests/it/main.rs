@@ -45,5 +45,6 @@ mod plugins;
 mod rag;
 mod runtimes;
 mod second_engine;
+mod streams;
 mod support;
 mod translation;

@@ -4,7 +4,7 @@
 //! Reading order: a node is its [`key`]; what nodes say of themselves and of each other is
 //! [`signed`]; who belongs to a community, and by whose word, is [`membership`]; a [`ticket`] lets
 //! one more in, and a [`share`] says what it may call. What nodes send each other are the frames of
-//! [`wire`], with a [`value`] in them or none; a [`blob`] comes in groups that are checked one by one;
+//! [`wire`], with a [`value`] in them or none; what a function streams comes as [`items`]; a [`blob`] comes in groups that are checked one by one;
 //! [`peer`] is the machine of one connection. A node's own word about itself is its [`record`]; what it
 //! knows of all others is its [`catalogue`]. A [`route`] says where a call could run; a [`breaker`],
 //! which nodes rest; an [`attempt`] is one call from its first try to its end, and a [`receipt`] what the
@@ -18,6 +18,7 @@ pub mod breaker;
 pub mod catalogue;
 pub mod handed;
 pub mod hearing;
+pub mod items;
 pub mod key;
 pub mod membership;
 pub mod pace;

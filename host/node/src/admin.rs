@@ -1,7 +1,8 @@
 //! The admin socket: one connection, one caller, one request at a time. The directory is 0700 and
 //! the socket 0600; still the peer's user id is asked of the kernel for each connection.
 //!
-//! A connection that ends cancels the request in progress. Connections beyond a bound are
+//! What a call streams is written before its reply, as it comes, when the caller asked for that. A
+//! connection that ends cancels the request in progress. Connections beyond a bound are
 //! closed at once.
 
 use std::{os::unix::fs::PermissionsExt, sync::Arc};
@@ -9,7 +10,7 @@ use std::{os::unix::fs::PermissionsExt, sync::Arc};
 use meshhost_core::{code::Code, outcome::Refusal};
 use tokio::{
     io::AsyncReadExt,
-    net::{UnixListener, UnixStream},
+    net::{UnixListener, UnixStream, unix::WriteHalf},
     signal::unix::{SignalKind, signal},
     sync::Semaphore,
     task::JoinSet,
@@ -18,8 +19,10 @@ use tokio::{
 use crate::{
     api::{Reply, Request},
     entrance::Entrance,
+    items,
     node::Node,
-    sys, wire,
+    sys,
+    wire::{self, WireError},
 };
 
 /// Connections at once; a command holds one for its duration.
@@ -128,12 +131,16 @@ async fn talk(node: &Node, mut stream: UnixStream) {
         let reply = match wire::read::<Request>(&mut stream).await {
             Ok(Some(request)) => {
                 let mut end = [0_u8; 1];
+                let (mut reading, mut writing) = stream.split();
                 tokio::select! {
                     biased;
-                    reply = node.handle(&entrance, request) => reply,
+                    reply = answer(node, &entrance, request, &mut writing) => match reply {
+                        Ok(reply) => reply,
+                        Err(_) => return,
+                    },
                     // The caller sends nothing while it waits: bytes or an end mean that it is
                     // gone or confused, and the request is cancelled by being dropped.
-                    _ = stream.read(&mut end) => return,
+                    _ = reading.read(&mut end) => return,
                 }
             }
             Ok(None) => return,
@@ -146,6 +153,29 @@ async fn talk(node: &Node, mut stream: UnixStream) {
             return;
         }
     }
+}
+
+/// The reply to a request. What a call streams is written before it, as it comes: a caller that does
+/// not read holds up the guest, and that no longer than its deadline.
+async fn answer(
+    node: &Node,
+    entrance: &Entrance,
+    request: Request,
+    writing: &mut WriteHalf<'_>,
+) -> Result<Reply, WireError> {
+    if !request.streams() {
+        return Ok(node.handle(entrance, request).await);
+    }
+    let (to, runs, mut coming) = items::channel();
+    let handled = node.handle_streaming(entrance, request, Some(to));
+    let handled = async { Ok(runs.until_the_end_of(handled).await) };
+    let written = async {
+        while let Some(batch) = coming.next().await {
+            wire::write(writing, &Reply::Items(batch)).await?;
+        }
+        Ok(())
+    };
+    tokio::try_join!(handled, written).map(|(reply, ())| reply)
 }
 
 fn enter(stream: &UnixStream) -> Option<Entrance> {

@@ -142,7 +142,7 @@ pub enum Request {
         /// The node, when one is meant; else the first that has it.
         node: Option<String>,
     },
-    /// Calls a capability.
+    /// Calls a capability. Where `stream` is set, replies with items may come before the result.
     Call(CallRequest),
     /// Runs a component without installing it, with no grants.
     Run {
@@ -306,6 +306,9 @@ pub struct CallRequest {
     /// Standard input as a blob.
     #[serde(default)]
     pub stdin: Option<Digest>,
+    /// Whether what the function streams is wanted as it comes; only of `Call`.
+    #[serde(default)]
+    pub stream: bool,
 }
 
 /// What a node answers.
@@ -324,6 +327,8 @@ pub enum Reply {
     Plugins(Vec<PluginView>),
     /// All capabilities.
     Capabilities(Vec<CapabilityView>),
+    /// Items of a stream, before the result of a call that asked for them.
+    Items(Vec<Value>),
     /// A call's result.
     Call(Box<CallReply>),
     /// A blob.
@@ -355,6 +360,14 @@ pub enum Reply {
     Document(Value),
     /// It could not be done.
     Error(Refusal),
+}
+
+impl Request {
+    /// Whether replies with items may come before the last one.
+    #[must_use]
+    pub const fn streams(&self) -> bool {
+        matches!(self, Self::Call(call) if call.stream)
+    }
 }
 
 impl Reply {

@@ -2,7 +2,8 @@
 //! node and prints its reply. The work itself is behind [`crate::api`].
 //!
 //! With `--json` standard output holds exactly one JSON document with a `schema` field, such as
-//! `meshhost.call/1`, whose fields are those of the reply in [`crate::api`].
+//! `meshhost.call/1`, whose fields are those of the reply in [`crate::api`]. `call --stream` alone prints
+//! lines before it.
 
 use std::{ffi::OsString, io::IsTerminal as _, path::PathBuf, process::ExitCode, time::Duration};
 
@@ -45,6 +46,7 @@ mod explain;
 mod fixture;
 mod inference_child;
 mod inspection;
+mod items;
 mod json;
 mod mesh;
 mod model;

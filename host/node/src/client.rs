@@ -7,6 +7,7 @@
 use std::{io, path::Path, time::Duration};
 
 use meshhost_core::{code::Code, outcome::Refusal};
+use serde_json::Value;
 use tokio::{
     net::UnixStream,
     time::{Instant, sleep},
@@ -15,6 +16,7 @@ use tokio::{
 use crate::{
     api::{Reply, Request},
     entrance::Entrance,
+    items,
     node::{Config, Node, Options},
     store::directory::DataDirectory,
     wire,
@@ -67,6 +69,43 @@ impl Connection {
         match self {
             Self::Socket(stream) => ask_socket(stream, &request).await.unwrap_or_else(Reply::Error),
             Self::InProcess(node, entrance) => node.handle(entrance, request).await,
+        }
+    }
+
+    /// Asks. Of a call that streams, and whose caller wants that, what comes goes to `take` before its
+    /// reply; while `take` works the guest is held up. As with [`Self::ask`], dropping the future cancels the call.
+    ///
+    /// # Errors
+    /// What `take` said, which cancels the call.
+    pub async fn ask_streaming(
+        &mut self,
+        request: Request,
+        mut take: impl AsyncFnMut(Vec<Value>) -> Result<(), Refusal>,
+    ) -> Result<Reply, Refusal> {
+        if !request.streams() {
+            return Ok(self.ask(request).await);
+        }
+        match self {
+            Self::Socket(stream) => {
+                let mut reply = ask_socket(stream, &request).await?;
+                while let Reply::Items(items) = reply {
+                    take(items).await?;
+                    reply = next_reply(stream).await?;
+                }
+                Ok(reply)
+            }
+            Self::InProcess(node, entrance) => {
+                let (to, runs, mut coming) = items::channel();
+                let handled = node.handle_streaming(entrance, request, Some(to));
+                let handled = async { Ok(runs.until_the_end_of(handled).await) };
+                let taken = async {
+                    while let Some(batch) = coming.next().await {
+                        take(batch).await?;
+                    }
+                    Ok(())
+                };
+                tokio::try_join!(handled, taken).map(|(reply, ())| reply)
+            }
         }
     }
 
@@ -125,6 +164,10 @@ fn is_own(stream: &UnixStream) -> bool {
 
 async fn ask_socket(stream: &mut UnixStream, request: &Request) -> Result<Reply, Refusal> {
     wire::write(stream, request).await.map_err(|error| error.refusal())?;
+    next_reply(stream).await
+}
+
+async fn next_reply(stream: &mut UnixStream) -> Result<Reply, Refusal> {
     match wire::read(stream).await {
         Ok(Some(reply)) => Ok(reply),
         Ok(None) => Err(Refusal::new(

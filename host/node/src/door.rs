@@ -4,7 +4,8 @@
 //! entrance → gates (decide) → place → execution_started (committed) → instance → end (committed) → answer
 //! ```
 //!
-//! No call runs before its start is written, and no answer leaves before its end is. A caller
+//! No call runs before its start is written, and no answer leaves before its end is. What a function
+//! streams leaves as it comes, to a caller who asked for that, and is no answer. A caller
 //! that goes away drops the future: the guest is cancelled, and the end of its call is written
 //! by a task of its own. The guest of a stateful plugin runs on: only its own limits end it.
 
@@ -37,7 +38,7 @@ use meshhost_core::{
 };
 use meshhost_runtime::{
     convert::referenced_blobs,
-    execute::{CommandInput, Executed, Execution},
+    execute::{CommandInput, Executed, Execution, ItemSender},
     load::Runtime,
 };
 use tokio::sync::oneshot;
@@ -74,6 +75,9 @@ pub struct Incoming {
     pub placement: Placement,
     /// Is told as soon as the call has begun: its start is written, and it may have effects.
     pub started: Option<oneshot::Sender<()>>,
+    /// Who wants what the function streams as it comes. No item is an answer: only what follows on the
+    /// written end is.
+    pub items: Option<ItemSender>,
 }
 
 /// Who gives the blobs that a call's input names, when that is not this node.
@@ -88,6 +92,7 @@ pub trait Lender: std::fmt::Debug + Send + Sync {
 struct Given {
     command: Option<CommandInput>,
     lender: Option<Arc<dyn Lender>>,
+    items: Option<ItemSender>,
 }
 
 impl Given {
@@ -144,14 +149,15 @@ impl Door {
 
     /// As [`Self::call`], among the plugins of `snapshot`.
     pub(crate) async fn call_in(&self, incoming: Incoming, snapshot: &Snapshot) -> CallResult {
-        let Incoming { invocation, new, command, lender, placement, started } = incoming;
-        let given = Given { command, lender };
+        let Incoming { invocation, new, command, lender, placement, started, items } = incoming;
+        let given = Given { command, lender, items };
         let invocation = Arc::new(invocation);
         let served = snapshot.resolve(&invocation);
         let here = (&*invocation, served.as_ref().ok());
         let only_there = only_elsewhere(&placement, here.1);
         if let Some(elsewhere) = self.elsewhere(&placement, here).await {
-            let called = self.call_elsewhere(&*elsewhere, &invocation, new, &placement);
+            let to = (&placement, given.items.as_ref());
+            let called = self.call_elsewhere(&*elsewhere, &invocation, new, to);
             let result = Box::pin(called).await;
             // A call that would only rather have run elsewhere, and has not run, runs here.
             let pinned = only_there || matches!(placement, Placement::On(_));
@@ -387,8 +393,8 @@ impl Door {
                 let grants = Arc::clone(&plugin.live);
                 // Held until what the answer names is kept.
                 let (_own, blobs) = given.blobs(&self.blobs, permit.limits().blob_bytes);
-                let command = given.command;
-                let execution = Execution { loaded, grants, blobs, command };
+                let Given { command, items, .. } = given;
+                let execution = Execution { loaded, grants, blobs, command, items };
                 let executed = runtime.execute(permit, execution).await;
                 self.keep_blobs(&executed.outcome).await;
                 executed

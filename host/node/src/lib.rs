@@ -18,6 +18,7 @@ pub mod entrance;
 pub mod index;
 pub mod inference;
 pub mod install;
+pub mod items;
 pub mod lifecycle;
 pub mod mesh;
 pub mod models;

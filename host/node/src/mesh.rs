@@ -16,6 +16,7 @@ mod community;
 mod conversation;
 mod discovery;
 mod fleet;
+mod handing;
 mod join;
 mod known;
 mod lending;
@@ -50,6 +51,7 @@ use meshhost_core::{
     outcome::{CallResult, Outcome, Refusal},
     ports::Clock,
 };
+use meshhost_runtime::execute::ItemSender;
 use serde_json::{Value, json};
 
 #[cfg(feature = "bench")]
@@ -450,7 +452,12 @@ impl Elsewhere for Mesh {
         })
     }
 
-    async fn call(&self, invocation: &Arc<Invocation>, placement: &Placement) -> CallResult {
+    async fn call(
+        &self,
+        invocation: &Arc<Invocation>,
+        placement: &Placement,
+        items: Option<&ItemSender>,
+    ) -> CallResult {
         let called = async {
             let running = self.running().await?;
             let node = match placement {
@@ -464,7 +471,7 @@ impl Elsewhere for Mesh {
             running.settled(CONNECTING).await;
             let route =
                 running.known.route(&running, invocation, (node, placement.preferred()), &[])?;
-            Ok(routed::call(&running, invocation, route).await)
+            Ok(routed::call(&running, invocation, route, items).await)
         };
         let result = called.await.unwrap_or_else(|refusal| {
             unwritten(invocation, Outcome::Denied(refusal), self.clock.now_us())

@@ -16,7 +16,10 @@ use meshhost_core::{
     code::Code, config::NodeConfig, id::CapabilityId, outcome::Refusal, ports::Clock,
 };
 use meshhost_inference::Serving;
-use meshhost_runtime::load::{Ports, Runtime, RuntimeConfig};
+use meshhost_runtime::{
+    execute::ItemSender,
+    load::{Ports, Runtime, RuntimeConfig},
+};
 
 use crate::{
     api::{Reply, Request},
@@ -171,10 +174,20 @@ impl Node {
 
     /// Answers one request. Dropping the future cancels a call in progress.
     pub async fn handle(&self, entrance: &Entrance, request: Request) -> Reply {
+        self.handle_streaming(entrance, request, None).await
+    }
+
+    /// The same. What a call streams goes to `items` as it comes, before the reply.
+    pub async fn handle_streaming(
+        &self,
+        entrance: &Entrance,
+        request: Request,
+        items: Option<ItemSender>,
+    ) -> Reply {
         // Calls come often and all else seldom: what is seldom lies in a box of its own, so that
         // a call need not carry room for it.
         let answer = match &request {
-            Request::Call(_) | Request::Run { .. } => self.call(entrance, request).await,
+            Request::Call(_) | Request::Run { .. } => self.call(entrance, request, items).await,
             _ if !entrance.administers() => {
                 Err(Refusal::new(Code::NotAllowed, "this caller may call, and nothing else"))
             }
@@ -184,10 +197,15 @@ impl Node {
         answer.unwrap_or_else(Reply::Error)
     }
 
-    async fn call(&self, entrance: &Entrance, request: Request) -> Result<Reply, Refusal> {
+    async fn call(
+        &self,
+        entrance: &Entrance,
+        request: Request,
+        items: Option<ItemSender>,
+    ) -> Result<Reply, Refusal> {
         let reply = match request {
             Request::Call(call) => {
-                calls::call(&self.door, &self.store.blobs, entrance, call).await?
+                calls::call(&self.door, &self.store.blobs, entrance, (call, items)).await?
             }
             Request::Run { source, capability, call } => {
                 Box::pin(self.run(entrance, &source, capability, call)).await?

@@ -1,6 +1,7 @@
 //! Frames on the admin socket: a `u32` length, little-endian, then that many bytes of JSON.
 //! [`crate::api::Request`] goes in, [`crate::api::Reply`] comes out, one at a time on a
-//! connection. Dropping the connection cancels the call in progress.
+//! connection; before the reply to a call that streams come as many with items as there are.
+//! Dropping the connection cancels the call in progress.
 //!
 //! There is no handshake: both ends are the same user's, and a message that one end does not
 //! know is answered as an error.

@@ -33,7 +33,7 @@ use tokio::sync::{
 
 use self::lent::LentBlobs;
 use crate::{
-    execute::{CommandInput, Executed, Execution, Request, Room},
+    execute::{CommandInput, Executed, Execution, ItemSender, Request, Room},
     live::LiveGrants,
     load::{Loaded, Runtime},
 };
@@ -64,6 +64,8 @@ pub struct ActorCall {
     pub blobs: Arc<dyn BlobStore>,
     /// Standard input, arguments: only for `<plugin>.run`.
     pub command: Option<CommandInput>,
+    /// Who wants what the function streams as it comes.
+    pub items: Option<ItemSender>,
     /// Milliseconds after which the guest is ended: the plugin's own deadline, not the caller's.
     pub deadline_ms: u64,
 }
@@ -141,7 +143,7 @@ impl Actor {
     /// # Errors
     /// [`Code::Busy`] when a call runs and another one lies ready, or the node is closing.
     pub fn begin(&self, permit: &Permit, call: ActorCall) -> Result<Running, Refusal> {
-        let ActorCall { blobs, command, deadline_ms } = call;
+        let ActorCall { blobs, command, items, deadline_ms } = call;
         let blobs = Arc::new(LentBlobs::new(blobs));
         let Resident { loaded, limits, grants } = &*self.plugin;
         let invocation = Arc::clone(permit.invocation());
@@ -156,6 +158,7 @@ impl Actor {
                 grants: Arc::clone(grants),
                 blobs: Arc::clone(&blobs) as Arc<dyn BlobStore>,
                 command,
+                items,
             },
         };
         self.send(request, blobs)

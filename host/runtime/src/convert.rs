@@ -37,6 +37,7 @@ use meshhost_core::{code::Code, id::Digest, limits::LimitKind};
 use serde_json::Value;
 use wasmtime::component::{ResourceAny, Val};
 
+pub(crate) use budget::Budget;
 pub(crate) use command::ARGUMENTS_MAX;
 pub use command::{command_input, command_output};
 pub use lift::lift;

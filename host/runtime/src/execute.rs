@@ -8,6 +8,7 @@
 pub mod bare;
 mod deadline;
 mod ending;
+mod passing;
 mod received;
 mod run;
 #[cfg(test)]
@@ -28,6 +29,7 @@ use meshhost_core::{
 };
 use tokio::sync::OwnedSemaphorePermit;
 
+pub use self::passing::{BATCH_MAX, ItemSender};
 pub(crate) use self::run::Room;
 use self::{deadline::Deadline, run::Run};
 use crate::{
@@ -46,6 +48,8 @@ pub struct Execution {
     pub blobs: Arc<dyn BlobStore>,
     /// Standard input, arguments: only for `<plugin>.run`; taken from the input when absent.
     pub command: Option<CommandInput>,
+    /// Who wants what the function streams as it comes. The answer is the whole all the same.
+    pub items: Option<ItemSender>,
 }
 
 /// What a command (`wasi:cli/run`) gets.

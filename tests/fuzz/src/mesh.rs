@@ -4,10 +4,11 @@ use meshhost_core::{
     function_type::FunctionType,
     json::{self, Bounds},
     mesh::{
+        items::ITEMS_MAX,
         membership::{MEMBERS_MAX, Membership},
         ticket::Ticket,
         value,
-        wire::{CallFrame, ControlFrame, Frame, HEAD_BYTES, Welcome},
+        wire::{CallFrame, ControlFrame, Frame, HEAD_BYTES, Items, Welcome},
     },
 };
 
@@ -16,11 +17,26 @@ use crate::{text, words::round_trip};
 /// The kind of a frame that begins a community for a member.
 const WELCOME: u8 = 2;
 
+/// The kind of a frame with items of a stream.
+const ITEMS: u8 = 35;
+
 /// One frame, on either channel.
 pub(crate) fn frame(bytes: &[u8]) {
     let Some((head, body)) = bytes.split_first_chunk() else { return };
     one_form::<ControlFrame>(*head, body);
     one_form::<CallFrame>(*head, body);
+    if let Ok(CallFrame::Items(items)) = CallFrame::decode(ITEMS, body) {
+        items_of(items);
+    }
+}
+
+/// Items that are taken are some, and no more than there may be.
+fn items_of(items: Items) {
+    if let Ok(taken) = items.read(None, Bounds::SMALL) {
+        assert!((1..=ITEMS_MAX).contains(&taken.len()), "{}", taken.len());
+        let again = Items::new(&taken, None).and_then(|items| items.read(None, Bounds::BUNDLE));
+        assert_eq!(again, Ok(taken));
+    }
 }
 
 /// The head allows no more than its kind does; a body that is accepted is written the same.
@@ -50,6 +66,10 @@ pub(crate) fn value(bytes: &[u8]) {
     if let Ok(output) = value::decode_output(&function, rest, Bounds::SMALL) {
         let written = value::encode_output(&function, &output);
         assert_eq!(written.as_deref(), Ok(rest), "{function}: {output}");
+    }
+    if let Ok(items) = value::decode_items(&function, rest, Bounds::SMALL, ITEMS_MAX) {
+        let written = value::encode_items(&function, &items);
+        assert_eq!(written.as_deref(), Ok(rest), "{function}: {items:?}");
     }
     let Ok(input) = json::parse(rest, Bounds::SMALL) else { return };
     if let Ok(written) = value::encode_input(&function, &input) {

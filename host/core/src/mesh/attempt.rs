@@ -15,8 +15,12 @@
 //! | refused before it ran, by any node alike | the end |
 //! | lost after it was sent, and a second run does no harm | another such node; else the same again |
 //! | lost after it was sent | the same node again, for its recorded result; never another |
+//! | lost after items of its stream had come from a node | that node again, for its recorded result; never another |
 //! | answered | the end |
 //! | the deadline | the end |
+//!
+//! Items that have been handed to the caller came from one run, and those of another need not be the
+//! same: whoever has seen some is told how that run ended, whether or not a second one does harm.
 //!
 //! Where a call may have run and nobody can say how it ended, it ends as indeterminate.
 
@@ -107,7 +111,7 @@ pub struct Attempt {
     targets: Vec<State>,
     /// The one that is asked now.
     asked: usize,
-    /// Whether any of the targets may have run it with an effect.
+    /// Whether any of the targets may have run it with an effect, or so that its caller saw some of it.
     may_have_acted: bool,
     end: Option<End>,
 }
@@ -120,6 +124,8 @@ struct State {
     recalls: u32,
     /// Whether the call was sent to it and it is not known to have ended.
     lost: bool,
+    /// Whether the caller has items of its run.
+    handed: bool,
     /// Whether it is not asked any more.
     over: bool,
     not_before_us: i64,
@@ -140,6 +146,7 @@ impl Attempt {
             tries: 0,
             recalls: 0,
             lost: false,
+            handed: false,
             over: false,
             not_before_us: now_us,
         };
@@ -174,6 +181,14 @@ impl Attempt {
         self.targets.get(target).map(|state| &state.target.node)
     }
 
+    /// An item of the call's stream came from the node that is asked now, and was handed to the
+    /// caller.
+    pub fn handed(&mut self) {
+        if let Some(asked) = self.targets.get_mut(self.asked) {
+            asked.handed = true;
+        }
+    }
+
     /// What is to be done after this. `chance` is a random number from 0 to 1,000: with it the
     /// waiting of many callers does not end at once. After the end it stays ended.
     pub fn after(&mut self, event: Event, chance: u16, now_us: i64) -> Next {
@@ -181,13 +196,14 @@ impl Attempt {
             return Next::Finish(end);
         }
         let may_have_run = self.may_have_run();
+        let event = self.believed(event);
         let Some(asked) = self.targets.get_mut(self.asked) else {
             return self.finish(End::Unreachable);
         };
         match event {
             Event::Answered => self.finish(End::Answered),
             Event::Deadline { sent } => {
-                self.may_have_acted |= sent && !asked.target.read_only;
+                self.may_have_acted |= (sent && !asked.target.read_only) || asked.handed;
                 self.over(End::Deadline)
             }
             Event::Unreachable => {
@@ -205,9 +221,22 @@ impl Attempt {
             Event::Lost => {
                 asked.lost = true;
                 asked.wait(None, chance, now_us);
-                self.may_have_acted |= !asked.target.read_only;
+                self.may_have_acted |= !asked.target.read_only || asked.handed;
                 self.go_on(End::Unreachable, now_us)
             }
+        }
+    }
+
+    /// A node of whose run the caller has seen items has run the call, whatever it says afterwards.
+    fn believed(&self, event: Event) -> Event {
+        let handed = |state: &State| state.handed && !state.lost;
+        match event {
+            Event::Refused { .. } | Event::Unreachable
+                if self.targets.get(self.asked).is_some_and(handed) =>
+            {
+                Event::Lost
+            }
+            event => event,
         }
     }
 
@@ -229,9 +258,11 @@ impl Attempt {
         }
         let (may_have_run, may_move) = (self.may_have_run(), self.may_move());
         let deadline_us = self.deadline_us;
+        let seen = self.targets.iter().any(|state| state.handed);
         let open = |state: &State| {
             let harmless = !may_have_run || (may_move && state.target.repeatable());
-            state.is_open() && state.not_before_us < deadline_us && (state.lost || harmless)
+            let fits = (state.lost || harmless) && (state.handed || !seen);
+            state.is_open() && state.not_before_us < deadline_us && fits
         };
         let all = self.targets.iter_mut().enumerate().filter(|(_, state)| open(state));
         let order = |(place, state): &(usize, &mut State)| {

@@ -93,6 +93,42 @@ pub fn decode_output(
     decoder.end(value)
 }
 
+/// Items of the stream that the function returns as bytes: their count and they. Of a stream of bytes
+/// an item is a piece of it.
+///
+/// # Errors
+/// As [`encode_input`]; [`ValueError::Type`] as well when the function returns no stream.
+pub fn encode_items(function: &FunctionType, items: &[Value]) -> Result<Vec<u8>, ValueError> {
+    let item = item_type(function).ok_or(ValueError::Type)?;
+    let mut encoder = encode::Encoder::new(BODY_BYTES_MAX);
+    encoder.streamed(item, items)?;
+    Ok(encoder.into_bytes())
+}
+
+/// Items of the stream that the function returns from their bytes, at most so many.
+///
+/// # Errors
+/// As [`decode_input`]; [`ValueError::Large`] as well when there are more.
+pub fn decode_items(
+    function: &FunctionType,
+    bytes: &[u8],
+    bounds: Bounds,
+    items_max: usize,
+) -> Result<Vec<Value>, ValueError> {
+    let item = item_type(function).ok_or(ValueError::Type)?;
+    let mut decoder = decode::Decoder::new(bytes, bounds);
+    let items = decoder.streamed(item, items_max)?;
+    decoder.end(items)
+}
+
+/// What the function streams, when it returns a stream or that is what comes with `ok`.
+fn item_type(function: &FunctionType) -> Option<&Type> {
+    match output_type(function) {
+        Some(Type::Stream(item)) => item.as_deref(),
+        _ => None,
+    }
+}
+
 fn output_type(function: &FunctionType) -> Option<&Type> {
     match function.result() {
         Some(Type::Result { ok, .. }) => ok.as_deref(),

@@ -8,7 +8,7 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
-pub use answer::{Accepted, Answer, CallRefusal, Ended};
+pub use answer::{Accepted, Answer, CallRefusal, Ended, Items};
 pub use bounded::{Bytes, Secret};
 pub use call::{Body, Caller, Invoke, TraceContext};
 pub use control::{Hello, Leaving, Missed, Number, Records, Refused, Statements, Welcome};
@@ -188,6 +188,8 @@ frames! {
         Accepted(Accepted) = 33, at most 0;
         /// How the call ended: the last frame of its stream.
         Answer(Box<Answer>) = 34, at most BODY_BYTES_MAX + 512 * KIB;
+        /// What the function streams, as it comes: only between the two before, when the call asks for it.
+        Items(Items) = 35, at most BODY_BYTES_MAX + 16;
         /// Asks for a blob: the first frame of its stream.
         BlobWanted(BlobWanted) = 40, at most KIB;
         /// The blob is there, and this is what its groups are checked with.

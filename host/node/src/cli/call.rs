@@ -14,7 +14,9 @@ use serde_json::json;
 
 use super::{
     arguments::{Input, Reader},
-    denied, json as documents, outcome,
+    denied,
+    items::Streamed,
+    json as documents, outcome,
     parameters::{self, parameters},
     print::Output,
     session::{Session, unexpected},
@@ -44,6 +46,7 @@ Examples:
   meshhost call git.log path=. limit=5
   meshhost call git.log@^0.1 --input '{\"path\": \"/home/me/src\"}' --json
   meshhost call ocr.recognize image=@scan.png --timeout 60s
+  meshhost call acme.sensors.watch --stream
 "
 )]
 pub(crate) struct CallCommand {
@@ -64,6 +67,9 @@ pub(crate) struct CallCommand {
     /// The nodes that come first when they can run it, by name, key or role.
     #[arg(long, value_name = "NODE|ROLE", conflicts_with = "node")]
     prefer: Option<String>,
+    /// Print what the capability streams as it comes, one item a line, as JSON.
+    #[arg(long)]
+    stream: bool,
     /// Show the parameters of the capability, or this text.
     #[arg(short, long)]
     help: bool,
@@ -123,10 +129,17 @@ pub(crate) async fn run(command: CallCommand, session: &mut Session) -> Result<O
     call.plugin.clone_from(&command.plugin);
     call.node.clone_from(&command.node);
     call.prefer.clone_from(&command.prefer);
+    call.stream = command.stream;
     call.input = put_blobs(session, input).await?;
     // A capability that is not known is asked for all the same: the node writes the attempt down.
-    let (reply, told) = ask_until_granted(session, call).await?;
+    let mut streamed = Streamed::default();
+    let (reply, told) = ask_until_granted(session, call, &mut streamed).await?;
     let mut output = outcome::output(&reply, told);
+    if !streamed.is_empty() {
+        streamed.rest(session.printer, &reply).await?;
+        // Each of its items stands on a line already.
+        output.text.clear();
+    }
     if found.is_none()
         && let Some(near) = nearest(id.as_str(), known.iter().map(|one| one.id.as_str()))
     {
@@ -165,6 +178,7 @@ pub(crate) fn request(id: &CapabilityId, options: &CallOptions, session: &Sessio
         working_folder: Some(session.place.folder.clone()),
         arguments: Vec::new(),
         stdin: None,
+        stream: false,
     }
 }
 
@@ -186,19 +200,20 @@ pub(crate) async fn put_blobs(
 }
 
 /// Calls; when it fails for a missing grant and somebody is there, offers the grant and calls
-/// again. A call with an id of the caller's is not repeated: its result is recorded. Also says
-/// whether the denials were shown.
+/// again. A call with an id of the caller's is not repeated, since its result is recorded, and neither is
+/// one of which something was printed. Also says whether the denials were shown.
 async fn ask_until_granted(
     session: &mut Session,
     call: CallRequest,
+    streamed: &mut Streamed,
 ) -> Result<(CallReply, bool), Refusal> {
     let may_repeat = session.interactive && call.invocation_id.is_none();
     let mut repeats = if may_repeat { REPEATS_MAX } else { 0 };
     loop {
-        let reply = session.ask(Request::Call(call.clone())).await?;
+        let reply = streamed.call(session, call.clone()).await?;
         let Reply::Call(mut reply) = reply else { return Err(unexpected(&reply)) };
         denied::name_folders(&mut reply);
-        let offer = outcome::offer(&reply).filter(|_| repeats > 0);
+        let offer = outcome::offer(&reply).filter(|_| repeats > 0 && streamed.is_empty());
         let Some((plugin, permission)) = offer else { return Ok((*reply, false)) };
         repeats -= 1;
         session.printer.say(&outcome::denials(&reply));

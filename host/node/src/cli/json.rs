@@ -17,6 +17,7 @@ pub(crate) fn of(reply: &Reply, document: &str) -> Value {
         Reply::Capabilities(capabilities) => {
             json!({"schema": "meshhost.capabilities/1", "capabilities": capabilities})
         }
+        Reply::Items(items) => json!({"schema": "meshhost.items/1", "items": items}),
         Reply::Call(call) => object("meshhost.call/1", call),
         Reply::Blob { digest, length } => {
             json!({"schema": "meshhost.blob/1", "digest": digest, "length": length})

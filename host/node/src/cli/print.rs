@@ -1,10 +1,11 @@
 //! The only module that prints. Results go to standard output, everything else to standard
-//! error; with `--json` standard output holds exactly one JSON document, also for an error.
+//! error; with `--json` standard output holds exactly one JSON document, also for an error. Items of a
+//! stream come before it, each on a line of its own.
 //!
 //! Colours pass through `anstream`, which drops them when the stream is no terminal, with
 //! `NO_COLOR`, or with `--plain`.
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 
 use meshhost_core::{code::Exit, diagnostic::Diagnostic, outcome::Refusal};
 use serde_json::{Value, json};
@@ -79,6 +80,14 @@ impl Printer {
         })
     }
 
+    /// Prints items of a stream, one a line. May wait for whoever reads them.
+    ///
+    /// # Errors
+    /// When nobody reads them any more, or they cannot be written.
+    pub(crate) fn items(self, items: &[Value]) -> io::Result<()> {
+        write_raw(&item_lines(items, self.json, io::stdout().is_terminal()))
+    }
+
     /// Says something in between to a person: a card before a question, progress of long work.
     pub(crate) fn say(self, text: &str) {
         if !self.json {
@@ -86,6 +95,16 @@ impl Printer {
             let _ = write_error(text);
         }
     }
+}
+
+/// Items, one a line. JSON has no line breaks of its own; on a terminal a plugin's text is made harmless.
+fn item_lines(items: &[Value], json: bool, terminal: bool) -> String {
+    let line = |item: &Value| match (json, terminal) {
+        (true, _) => json!({ "item": item }).to_string(),
+        (false, true) => clean_line(&item.to_string()).into_owned(),
+        (false, false) => item.to_string(),
+    };
+    items.iter().map(|item| format!("{}\n", line(item))).collect()
 }
 
 /// Nothing is dropped, also not what looks like a colour.
@@ -211,6 +230,15 @@ mod tests {
         let text = refusal_text(&refusal);
         assert!(!text.contains("\x1b[2J") && !text.contains('\u{9b}'), "{text:?}");
         assert!(!text.contains("\nerror"), "{text:?}");
+    }
+
+    #[test]
+    fn items_are_lines_of_json() {
+        let items = [json!(1), json!("a\n\u{9b}2J")];
+        let lines = |json, terminal| item_lines(&items, json, terminal);
+        assert_eq!(lines(false, false), "1\n\"a\\n\u{9b}2J\"\n");
+        assert_eq!(lines(false, true), "1\n\"a\\n\\u{9b}2J\"\n");
+        assert_eq!(lines(true, true), "{\"item\":1}\n{\"item\":\"a\\n\u{9b}2J\"}\n");
     }
 
     #[test]

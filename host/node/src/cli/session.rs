@@ -3,6 +3,7 @@
 use std::io::IsTerminal as _;
 
 use meshhost_core::{code::Code, outcome::Refusal};
+use serde_json::Value;
 
 use super::{place::Place, print::Printer};
 use crate::{
@@ -37,6 +38,18 @@ impl Session {
         }
     }
 
+    /// The same for a call that streams: what comes before its result goes to `take`.
+    pub(crate) async fn ask_streaming(
+        &mut self,
+        request: Request,
+        take: impl AsyncFnMut(Vec<Value>) -> Result<(), Refusal>,
+    ) -> Result<Reply, Refusal> {
+        match self.connection.ask_streaming(request, take).await? {
+            Reply::Error(refusal) => Err(refusal),
+            reply => Ok(reply),
+        }
+    }
+
     /// Ends the connection.
     pub(crate) async fn close(self) {
         self.connection.close().await;
@@ -52,6 +65,7 @@ pub(crate) fn unexpected(reply: &Reply) -> Refusal {
         Reply::PluginRemoved(_) => "a removed plugin",
         Reply::Plugins(_) => "plugins",
         Reply::Capabilities(_) => "capabilities",
+        Reply::Items(_) => "items of a stream",
         Reply::Call(_) => "a call's result",
         Reply::Blob { .. } => "a blob",
         Reply::Models(_) => "models",
@@ -83,9 +97,14 @@ pub(crate) mod scripted {
         let (here, mut there) = UnixStream::pair().unwrap();
         let served = tokio::spawn(async move {
             let mut asked = Vec::new();
+            let mut asks = true;
             for reply in replies {
-                let Some(request) = wire::read(&mut there).await.unwrap() else { break };
-                asked.push(request);
+                if asks {
+                    let Some(request) = wire::read(&mut there).await.unwrap() else { break };
+                    asked.push(request);
+                }
+                // More follows on items without being asked for.
+                asks = !matches!(reply, Reply::Items(_));
                 wire::write(&mut there, &reply).await.unwrap();
             }
             asked

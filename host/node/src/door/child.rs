@@ -92,6 +92,8 @@ impl Door {
             lender: None,
             placement: Placement::Anywhere,
             started: None,
+            // What a component calls is collected for it.
+            items: None,
         };
         // The future of a call holds the future of the call inside it: boxed, or it had no size.
         Box::pin(self.call(call)).await

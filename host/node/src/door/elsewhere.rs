@@ -18,6 +18,8 @@ use meshhost_core::{
     outcome::{CallResult, Outcome, Refusal},
 };
 
+use meshhost_runtime::execute::ItemSender;
+
 use super::Door;
 use crate::{registry::Served, store::writer::NewIds};
 
@@ -63,8 +65,13 @@ pub trait Elsewhere: Debug + Send + Sync {
     async fn is_better(&self, invocation: &Invocation, here: &Served, prefer: Option<&str>)
     -> bool;
 
-    /// Runs a call on another node.
-    async fn call(&self, invocation: &Arc<Invocation>, placement: &Placement) -> CallResult;
+    /// Runs a call on another node. What it streams goes to `items` as it comes, when somebody wants it.
+    async fn call(
+        &self,
+        invocation: &Arc<Invocation>,
+        placement: &Placement,
+        items: Option<&ItemSender>,
+    ) -> CallResult;
 }
 
 impl Door {
@@ -98,7 +105,7 @@ impl Door {
         elsewhere: &dyn Elsewhere,
         invocation: &Arc<Invocation>,
         new: NewIds,
-        placement: &Placement,
+        (placement, items): (&Placement, Option<&ItemSender>),
     ) -> CallResult {
         if let Err(refusal) = gates::scope(invocation, &invocation.capability) {
             return match self.open(invocation, new, None) {
@@ -106,7 +113,7 @@ impl Door {
                 Err(refusal) => super::Answer::unwritten(invocation, refusal, self.clock.now_us()),
             };
         }
-        elsewhere.call(invocation, placement).await
+        elsewhere.call(invocation, placement, items).await
     }
 }
 

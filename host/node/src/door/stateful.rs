@@ -37,9 +37,9 @@ impl Door {
             return Executed::host_fault("the plugin has no actor");
         };
         let (own, blobs) = given.blobs(&self.blobs, permit.limits().blob_bytes);
-        let command = given.command;
+        let Given { command, items, .. } = given;
         let deadline_ms = served.provider.limits.deadline_ms;
-        let running = match actor.begin(permit, ActorCall { blobs, command, deadline_ms }) {
+        let running = match actor.begin(permit, ActorCall { blobs, command, items, deadline_ms }) {
             Ok(running) => running,
             Err(refusal) => return Executed::of(Outcome::Denied(refusal)),
         };

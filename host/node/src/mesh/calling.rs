@@ -19,6 +19,7 @@ use serde_json::Value;
 
 use super::{
     borrowing::{self, Source},
+    handing::Handing,
     lending,
     link::Link,
     running::Running,
@@ -63,7 +64,8 @@ struct Typed {
     input: Vec<u8>,
 }
 
-/// Calls a capability of a peer, which has it with the type of this hash.
+/// Calls a capability of a peer, which has it with the type of this hash. What it streams is handed on
+/// as it comes, when its caller wants that.
 ///
 /// # Errors
 /// [`Lost`] when no answer came.
@@ -72,6 +74,7 @@ pub(super) async fn call(
     link: &Arc<Link>,
     (invocation, type_hash): (&Invocation, Option<Digest>),
     node: &str,
+    handing: &mut Handing<'_>,
 ) -> Result<Called, Lost> {
     let _counted = link.call();
     let deadline = Duration::from_millis(invocation.timeout_ms.unwrap_or(DEADLINE_MS));
@@ -82,10 +85,10 @@ pub(super) async fn call(
         let named = lending::of_input(invocation, function.as_deref());
         let _lent = running.lending.lend(key, &running.blobs, named).await;
         let typed = typed(invocation, type_hash, function);
-        let mut called = ask(running, link, (invocation, typed.as_ref()), node).await?;
+        let mut called = ask(running, link, (invocation, typed.as_ref()), node, handing).await?;
         if typed.is_some() && invocation.type_hash.is_none() && has_another_type(&called) {
             // It was replaced meanwhile. What the caller said of it may do all the same.
-            called = ask(running, link, (invocation, None), node).await?;
+            called = ask(running, link, (invocation, None), node, handing).await?;
             type_hash = None;
         }
         complete(running, link, (&mut called.result, type_hash)).await;
@@ -161,9 +164,14 @@ async fn ask(
     link: &Link,
     (invocation, typed): (&Invocation, Option<&Typed>),
     node: &str,
+    handing: &mut Handing<'_>,
 ) -> Result<Called, Lost> {
     let own = running.community.own();
-    let invoke = invoke(own, invocation, typed).ok_or(Lost::NotSent)?;
+    // Beyond what one connection can hold up, the items of a call come with its answer.
+    let streaming = handing.wants().then(|| link.streaming.try_acquire().ok()).flatten();
+    let wanted = streaming.is_some();
+    let invoke = invoke(own, (invocation, typed), wanted).ok_or(Lost::NotSent)?;
+    let function = typed.map(|typed| &*typed.function);
     let calls = link.calls().await.ok_or(Lost::NotSent)?;
     let Stream { mut sending, mut receiving } = calls.open().await.map_err(|_| Lost::NotSent)?;
     match sending.write(&CallFrame::Invoke(Box::new(invoke))).await {
@@ -177,9 +185,14 @@ async fn ask(
         match next(&mut receiving).await? {
             // That it has begun says nothing more than that it was sent: it may have, without word.
             CallFrame::Accepted(_) if !begun => begun = true,
+            CallFrame::Items(items) if begun && wanted => {
+                if let Err(error) = handing.take(items, function).await {
+                    tracing::debug!("items of a call were not taken: {error}");
+                    return Err(Lost::Sent);
+                }
+            }
             CallFrame::Answer(answer) => {
                 running.receipts.expect(link.peer, &invocation.invocation_id, &answer);
-                let function = typed.map(|typed| &*typed.function);
                 let result = result(*answer, (invocation, function), node);
                 let values = if typed.is_some() { "binary" } else { "json" };
                 return Ok(Called { result, values });
@@ -200,7 +213,11 @@ async fn next(receiving: &mut Receiving) -> Result<CallFrame, Lost> {
     }
 }
 
-fn invoke(own: NodeKey, invocation: &Invocation, typed: Option<&Typed>) -> Option<Invoke> {
+fn invoke(
+    own: NodeKey,
+    (invocation, typed): (&Invocation, Option<&Typed>),
+    items: bool,
+) -> Option<Invoke> {
     let mut hops = invocation.hops.clone();
     hops.push(own);
     let body = match typed {
@@ -220,6 +237,7 @@ fn invoke(own: NodeKey, invocation: &Invocation, typed: Option<&Typed>) -> Optio
         // What the caller does not bound, the plugin's own limits there do.
         fuel: invocation.fuel.unwrap_or(u64::MAX),
         bytes_left: invocation.output_bytes.unwrap_or(u64::MAX),
+        items,
         depth: invocation.depth,
         hops,
         caller: Some(caller(&invocation.subject)),

@@ -18,6 +18,9 @@ use super::transport::{Channel, Closing};
 /// KiB of questions that one peer may have here at once, those that are worked on included: four of the
 /// longest.
 const ROOM_KIB: usize = 4 * 17 * 1024;
+/// Calls whose items are read from one peer at once. Each of them may hold back what its caller does not
+/// read, up to the window of a stream; as many more would hold back everything else on the connection.
+const STREAMING_MAX: usize = 3;
 /// How long a peer may take to show that it lives, when it seems to be gone or to have been started anew.
 const ALIVE: Duration = Duration::from_millis(500);
 /// How long a link may be without its connection for calls, which is made right after it.
@@ -87,6 +90,8 @@ pub(super) struct Link {
     pub(super) control: Channel,
     /// KiB of questions that the peer may have here at once.
     pub(super) room: Arc<Semaphore>,
+    /// Calls whose items may still be read from it.
+    pub(super) streaming: Arc<Semaphore>,
     calls: OnceLock<Channel>,
     calls_ready: watch::Sender<bool>,
     ends: Ends,
@@ -109,6 +114,7 @@ impl Link {
             side,
             control,
             room: Arc::new(Semaphore::new(ROOM_KIB)),
+            streaming: Arc::new(Semaphore::new(STREAMING_MAX)),
             calls: OnceLock::new(),
             calls_ready: watch::Sender::new(false),
             ends,

@@ -16,9 +16,11 @@ use meshhost_core::{
     outcome::{CallResult, Outcome, Refusal},
     ports::Entropy as _,
 };
+use meshhost_runtime::execute::ItemSender;
 
 use super::{
     calling::{self, Called, DEADLINE_MS, Lost},
+    handing::Handing,
     receipts,
     running::Running,
 };
@@ -32,11 +34,13 @@ const BACK_US: i64 = 30_000_000;
 /// How long one waits before a node that is away is looked for again, in microseconds.
 const AGAIN_US: i64 = 100_000;
 
-/// Calls the candidates of a route until one has answered, or the end is known.
+/// Calls the candidates of a route until one has answered, or the end is known. What the call streams
+/// goes to `items` as it comes.
 pub(super) async fn call(
     running: &Arc<Running>,
     invocation: &Arc<Invocation>,
     route: Route,
+    items: Option<&ItemSender>,
 ) -> CallResult {
     let now_us = running.steady_us();
     let patience_ms = invocation.timeout_ms.unwrap_or(DEADLINE_MS);
@@ -45,7 +49,7 @@ pub(super) async fn call(
     let targets = route.candidates.iter().map(Target::from);
     let id = invocation.invocation_id.clone();
     let (mut attempt, mut next) = Attempt::new(id, targets, now_us, deadline_us);
-    let mut last = None;
+    let mut told = Told { last: None, handing: Handing::new(items, invocation.output_bytes) };
     let end = loop {
         let (target, at_us, patient) = match next {
             Next::Try { target, at_us } => (target, at_us, false),
@@ -54,19 +58,22 @@ pub(super) async fn call(
         };
         wait_until(running, at_us).await;
         let Some(node) = attempt.node(target).copied() else { break End::Unreachable };
-        let mut event = once(running, invocation, &route, (&node, deadline_us), &mut last).await;
+        let mut event = once(running, invocation, &route, (&node, deadline_us), &mut told).await;
         // A node that may have run it is asked as soon as it is back.
         let back_us = deadline_us.min(running.steady_us().saturating_add(BACK_US));
         while patient && event == Event::Unreachable && running.steady_us() < back_us {
             wait_until(running, running.steady_us().saturating_add(AGAIN_US)).await;
-            event = once(running, invocation, &route, (&node, deadline_us), &mut last).await;
+            event = once(running, invocation, &route, (&node, deadline_us), &mut told).await;
         }
         if (patient || running.steady_us() >= deadline_us) && event == Event::Unreachable {
             event = Event::Deadline { sent: false };
         }
+        if told.handing.handed() {
+            attempt.handed();
+        }
         next = attempt.after(event, chance(), running.steady_us());
     };
-    let answered = last.filter(|_| matches!(end, End::Answered | End::Refused));
+    let answered = told.last.filter(|_| matches!(end, End::Answered | End::Refused));
     // A call that has passed nodes is made for the last of them.
     let on_behalf_of = invocation.hops.last().copied();
     match answered {
@@ -88,6 +95,12 @@ pub(super) async fn call(
 struct Ran {
     node: NodeKey,
     values: &'static str,
+}
+
+/// What the caller has been told, or will be.
+struct Told<'a> {
+    last: Option<Last>,
+    handing: Handing<'a>,
 }
 
 /// The last answer, and whose it is.
@@ -131,7 +144,7 @@ async fn once(
     invocation: &Arc<Invocation>,
     route: &Route,
     (node, deadline_us): (&NodeKey, i64),
-    last: &mut Option<Last>,
+    told: &mut Told<'_>,
 ) -> Event {
     let now_us = running.steady_us();
     let left_us = u64::try_from(deadline_us.saturating_sub(now_us)).unwrap_or(0);
@@ -148,7 +161,8 @@ async fn once(
     let shorter = Invocation { timeout_ms, ..(**invocation).clone() };
     let candidate = route.candidates.iter().find(|candidate| candidate.node == *node);
     let type_hash = candidate.and_then(|candidate| candidate.type_hash);
-    let asked = calling::call(running, &link, (&shorter, type_hash), &name).await;
+    let called = (&shorter, type_hash);
+    let asked = calling::call(running, &link, called, &name, &mut told.handing).await;
     let ended_us = running.steady_us();
     let took_us = u64::try_from(ended_us.saturating_sub(now_us)).unwrap_or(0);
     let (event, report) = match asked {
@@ -156,9 +170,9 @@ async fn once(
         Err(Lost::TimedOut) => (Event::Deadline { sent: true }, Report::GivenUp),
         Err(Lost::Sent) => (Event::Lost, Report::Unreachable),
         Ok(called) => {
-            let told = answered(&called.result, took_us);
-            *last = Some(Last { node: *node, called });
-            told
+            let events = answered(&called.result, took_us);
+            told.last = Some(Last { node: *node, called });
+            events
         }
     };
     running.known.report(pass, report, ended_us);

@@ -19,7 +19,7 @@ use meshhost_core::{
         share, value,
         wire::{
             Accepted, Answer, Body, Bytes, CallFrame, CallRefusal, Caller, Declined, Describe,
-            Described, Ended, Invoke,
+            Described, Ended, Invoke, Items,
         },
     },
     outcome::{CallResult, Outcome, Refusal},
@@ -32,13 +32,14 @@ use super::{
     link::Link,
     receipts,
     running::Running,
-    transport::{Channel, Closing, Sending, Stream},
+    transport::{Channel, Closing, Sending, Stream, StreamError},
     types,
 };
 use crate::{
     blocking,
     door::{Door, Incoming, Placement},
     entrance::Entrance,
+    items::{self, Coming},
     node::review_of,
     store::writer::NewIds,
 };
@@ -145,7 +146,7 @@ async fn invoke_here(
         && known::is_open(running, &link.peer, &invoke.capability);
     // What is kept back is denied by the door as what is not shared, and written down as that.
     let shared = if covered { shared } else { Vec::new() };
-    let capability = invoke.capability.clone();
+    let (capability, wants_items) = (invoke.capability.clone(), invoke.items);
     let invocation_id = invoke.invocation_id.clone();
     let entrance = Entrance::peer(&link.peer, shared, RISK_CEILING);
     let typed = typed(&door, &invoke);
@@ -165,6 +166,7 @@ async fn invoke_here(
         return;
     }
     let (started, begun) = oneshot::channel();
+    let (to, runs, coming) = items::channel();
     let incoming = Incoming {
         invocation,
         new: NewIds { invocation: false, correlation: false },
@@ -172,8 +174,12 @@ async fn invoke_here(
         lender: Some(Arc::new(Source::new(Arc::clone(running), link.peer, invocation_id.clone()))),
         placement: Placement::Here,
         started: Some(started),
+        items: wants_items.then(|| to.clone()),
     };
-    let Some(mut result) = drive(&door, incoming, begun, sending).await else { return };
+    let function = typed.as_ref().and_then(|typed| typed.function_type.as_ref());
+    let call = runs.until_the_end_of(door.call(incoming));
+    let meanwhile = Meanwhile { begun, coming, function };
+    let Some(mut result) = drive(call, meanwhile, sending).await else { return };
     if !covered && let Outcome::Denied(refusal) = &mut result.outcome {
         // What is not shared is not told from what is not here.
         *refusal = unknown(&capability);
@@ -181,7 +187,6 @@ async fn invoke_here(
         result.plugin = None;
     }
     lending::lend_answer(running, link, &result).await;
-    let function = typed.as_ref().and_then(|typed| typed.function_type.as_ref());
     let answer = told(result, function);
     let answered = AnsweredCall {
         invocation_id,
@@ -195,30 +200,69 @@ async fn invoke_here(
 
 /// Runs the call; `None` when the peer went away, which cancels it.
 async fn drive(
-    door: &Arc<Door>,
-    incoming: Incoming,
-    begun: oneshot::Receiver<()>,
+    call: impl Future<Output = CallResult>,
+    meanwhile: Meanwhile<'_>,
     sending: &mut Sending,
 ) -> Option<CallResult> {
-    let mut call = std::pin::pin!(door.call(incoming));
-    let mut begun = std::pin::pin!(async {
-        let begun = begun.await.is_ok();
-        tokio::time::sleep(SOON).await;
-        begun
-    });
-    let mut waiting = true;
-    loop {
-        let gone = sending.gone();
-        tokio::select! {
-            biased;
-            result = &mut call => return Some(result),
-            begun = &mut begun, if waiting => {
-                waiting = false;
-                if begun {
-                    sending.write(&CallFrame::Accepted(Accepted)).await.ok()?;
+    let gone = sending.gone();
+    // The call goes on while something is written, and its deadline passes: a peer that does not read
+    // holds up the guest and nothing else.
+    let both = async { tokio::try_join!(async { Ok(call.await) }, meanwhile.tell(sending)) };
+    tokio::select! {
+        biased;
+        both = both => both.ok().map(|(result, ())| result),
+        () = gone => None,
+    }
+}
+
+/// What a peer is told while its call runs.
+struct Meanwhile<'a> {
+    /// Hears that the call has begun.
+    begun: oneshot::Receiver<()>,
+    /// What it streams; nothing, when the peer did not ask for that.
+    coming: Coming,
+    /// The type by which that is written.
+    function: Option<&'a FunctionType>,
+}
+
+impl Meanwhile<'_> {
+    /// Tells it until the call has ended: that it has begun, when it takes a while or streams, and each
+    /// item as it comes.
+    async fn tell(mut self, sending: &mut Sending) -> Result<(), StreamError> {
+        let begun = self.begun;
+        let mut begun = std::pin::pin!(async {
+            let begun = begun.await.is_ok();
+            tokio::time::sleep(SOON).await;
+            begun
+        });
+        let (mut waiting, mut accepted, mut fits) = (true, false, true);
+        loop {
+            let batch = tokio::select! {
+                biased;
+                batch = self.coming.next() => match batch {
+                    Some(batch) => batch,
+                    None => return Ok(()),
+                },
+                begun = &mut begun, if waiting => {
+                    waiting = false;
+                    if !begun {
+                        continue;
+                    }
+                    Vec::new()
                 }
+            };
+            if !accepted {
+                accepted = true;
+                sending.write(&CallFrame::Accepted(Accepted)).await?;
             }
-            () = gone => return None,
+            let items =
+                Items::new(&batch, self.function).ok().filter(|_| fits && !batch.is_empty());
+            let Some(items) = items else { continue };
+            // What has no place in a frame has none in an answer either, which says so.
+            fits = match sending.write(&CallFrame::Items(items)).await {
+                Err(StreamError::Wire(_)) => false,
+                written => written.map(|()| true)?,
+            };
         }
     }
 }

@@ -32,6 +32,7 @@ mod floods;
 mod lending;
 mod member;
 mod providers;
+mod streams;
 mod watching;
 
 async fn warm_models(store: &Store, lifecycle: &Lifecycle) -> WarmModels {

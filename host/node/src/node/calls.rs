@@ -9,7 +9,7 @@ use meshhost_core::{
     outcome::{CallResult, DeniedAccess, Outcome, Refusal},
     ports::{BlobStore as _, PortError},
 };
-use meshhost_runtime::execute::CommandInput;
+use meshhost_runtime::execute::{CommandInput, ItemSender};
 
 use crate::{
     api::{CallReply, CallRequest, DeniedView},
@@ -28,14 +28,17 @@ const STDIN_PIECE_BYTES: u32 = 256 * 1024;
 const ARGUMENTS_MAX: usize = 1024;
 const ARGUMENT_BYTES_MAX: usize = 128 * 1024;
 
+/// A call, and who wants what it streams as it comes.
+pub(super) type Asked = (CallRequest, Option<ItemSender>);
+
 /// Makes one call and says how it ended.
 pub(super) async fn call(
     door: &Door,
     blobs: &Blobs,
     entrance: &Entrance,
-    request: CallRequest,
+    asked: Asked,
 ) -> Result<CallReply, Refusal> {
-    call_in(door, blobs, entrance, request, door.registry.snapshot()).await
+    call_in(door, blobs, entrance, asked, door.registry.snapshot()).await
 }
 
 /// As [`call`], among the plugins of `snapshot`.
@@ -43,7 +46,7 @@ pub(super) async fn call_in(
     door: &Door,
     blobs: &Blobs,
     entrance: &Entrance,
-    request: CallRequest,
+    (request, items): Asked,
     snapshot: Arc<Snapshot>,
 ) -> Result<CallReply, Refusal> {
     let command = command(blobs, &request).await?;
@@ -57,7 +60,8 @@ pub(super) async fn call_in(
         correlation: request.invocation_id.is_none() && request.correlation_id.is_none(),
     };
     let invocation = invocation(door, entrance, request)?;
-    let incoming = Incoming { invocation, new, command, lender: None, placement, started: None };
+    let (lender, started) = (None, None);
+    let incoming = Incoming { invocation, new, command, lender, placement, started, items };
     Ok(reply(door.call_in(incoming, &snapshot).await))
 }
 

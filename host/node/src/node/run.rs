@@ -39,7 +39,7 @@ impl Node {
         let plugin = self.passing(&candidate)?;
         let snapshot = Arc::new(Snapshot::new([plugin], Default::default()));
         let call = CallRequest { capability: id, plugin: None, ..call };
-        calls::call_in(&self.door, &self.store.blobs, entrance, call, snapshot).await
+        calls::call_in(&self.door, &self.store.blobs, entrance, (call, None), snapshot).await
     }
 
     /// A plugin that exists for one call. It asks for whatever it asks for and gets nothing.

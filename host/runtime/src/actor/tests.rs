@@ -116,6 +116,7 @@ impl Fixture {
                 grants: Arc::clone(grants),
                 blobs: Arc::clone(&blobs) as Arc<dyn BlobStore>,
                 command: None,
+                items: None,
             },
         };
         self.actor.send(request, blobs)

@@ -8,19 +8,19 @@ use super::ConvertError;
 
 /// The bytes that are left.
 #[derive(Debug)]
-pub(super) struct Budget {
+pub(crate) struct Budget {
     limit: u64,
     used: u64,
 }
 
 impl Budget {
     /// A budget of `limit` bytes.
-    pub(super) const fn new(limit: u64) -> Self {
+    pub(crate) const fn new(limit: u64) -> Self {
         Self { limit, used: 0 }
     }
 
     /// Bytes used so far.
-    pub(super) const fn used(&self) -> u64 {
+    pub(crate) const fn used(&self) -> u64 {
         self.used
     }
 
@@ -28,7 +28,7 @@ impl Budget {
     ///
     /// # Errors
     /// When fewer are left.
-    pub(super) fn charge(&mut self, bytes: u64) -> Result<(), ConvertError> {
+    pub(crate) fn charge(&mut self, bytes: u64) -> Result<(), ConvertError> {
         self.used = self.used.saturating_add(bytes);
         if self.used > self.limit { Err(ConvertError::output_bytes(self.limit)) } else { Ok(()) }
     }
@@ -37,7 +37,7 @@ impl Budget {
     ///
     /// # Errors
     /// When fewer bytes are left.
-    pub(super) fn charge_scalar<T: Serialize + ?Sized>(
+    pub(crate) fn charge_scalar<T: Serialize + ?Sized>(
         &mut self,
         value: &T,
     ) -> Result<(), ConvertError> {
@@ -50,7 +50,7 @@ impl Budget {
     ///
     /// # Errors
     /// When fewer bytes are left.
-    pub(super) fn charge_brackets(&mut self, count: usize) -> Result<(), ConvertError> {
+    pub(crate) fn charge_brackets(&mut self, count: usize) -> Result<(), ConvertError> {
         self.charge(2 + u64::try_from(count.saturating_sub(1)).unwrap_or(u64::MAX))
     }
 
@@ -58,7 +58,7 @@ impl Budget {
     ///
     /// # Errors
     /// When fewer bytes are left.
-    pub(super) fn charge_key(&mut self, key: &str) -> Result<(), ConvertError> {
+    pub(crate) fn charge_key(&mut self, key: &str) -> Result<(), ConvertError> {
         self.charge(3 + u64::try_from(key.len()).unwrap_or(u64::MAX))
     }
 }

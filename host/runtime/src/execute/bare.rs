@@ -34,7 +34,7 @@ impl Runtime {
     /// Prepares a call whose arguments name no blob; `None` when they do not fit the function.
     #[must_use]
     pub fn bare(&self, permit: &Permit, execution: Execution) -> Option<Bare<'_>> {
-        let Execution { loaded, grants, blobs, command } = execution;
+        let Execution { loaded, grants, blobs, command, items: _ } = execution;
         let call = Arc::new(Call {
             invocation: Arc::clone(permit.invocation()),
             plugin: permit.plugin().clone(),

@@ -4,17 +4,23 @@
 //! The answer is one JSON value, so a stream that a function returns becomes an array. What is
 //! kept counts against the call's host memory as it comes, and its least length as JSON against
 //! the output limit, so that a guest that never stops writing ends here and not in the host's
-//! memory. Fuel and the deadline bound the time.
+//! memory. Fuel and the deadline bound the time. A stream that is all that the function returns is
+//! handed on besides, as it comes, when its caller wants that: [`super::passing`].
 
 use std::{
     future::poll_fn,
     marker::PhantomData,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
-use meshhost_core::limits::{LimitKind, Limits};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use meshhost_core::{
+    json::number,
+    limits::{LimitKind, Limits},
+};
+use serde_json::Value;
 use tokio::sync::oneshot;
 use wasmtime::{
     Store, StoreContextMut,
@@ -24,8 +30,9 @@ use wasmtime::{
     },
 };
 
+use super::passing::{BATCH_MAX, ItemSender, Passing};
 use crate::{
-    convert::Received,
+    convert::{Budget, Received},
     state::{BufferCharge, CallRecord, HostState, Stop},
 };
 
@@ -49,7 +56,8 @@ pub(super) fn bound_entries(store: &mut Store<HostState>) {
 }
 
 /// Reads every stream and future in `results`, in the order in which they stand there, and lets
-/// every task of the store end.
+/// every task of the store end. When a stream is the result, or what comes with `ok`, what it brings
+/// goes to `items` as well.
 ///
 /// # Errors
 /// What ended the guest meanwhile, or the limit that it ran into.
@@ -57,12 +65,14 @@ pub(super) async fn receive(
     store: &mut Store<HostState>,
     results: &[Val],
     limits: &Limits,
+    items: Option<&ItemSender>,
 ) -> wasmtime::Result<Vec<Kept>> {
+    let items = items.filter(|_| is_stream(results));
     let mut ends = Vec::new();
     results.iter().for_each(|value| find(value, &mut ends));
     let mut readings = Vec::with_capacity(ends.len());
     for end in ends {
-        readings.push(begin(store, end, limits.output_bytes)?);
+        readings.push(begin(store, end, (limits.output_bytes, items))?);
     }
     store
         .run_concurrent(async |accessor| {
@@ -74,6 +84,15 @@ pub(super) async fn receive(
         })
         .await?;
     Ok(readings.into_iter().map(|reading| reading.sink.take()).collect())
+}
+
+/// Whether the result is a stream and nothing else.
+const fn is_stream(results: &[Val]) -> bool {
+    match results {
+        [Val::Stream(_)] => true,
+        [Val::Result(Ok(Some(value)))] => matches!(**value, Val::Stream(_)),
+        _ => false,
+    }
 }
 
 /// The reading end of something that a function returned.
@@ -111,13 +130,13 @@ struct Reading {
 fn begin(
     store: &mut Store<HostState>,
     end: End<'_>,
-    output_bytes_max: u64,
+    (output_bytes_max, items): (u64, Option<&ItemSender>),
 ) -> wasmtime::Result<Reading> {
     let (alive, ended) = oneshot::channel();
     let held = Held { received: Received::Items(Vec::new()), charge: None, json_bytes: 0 };
     let record = Arc::clone(store.data().record());
     let sink = Arc::new(Sink { record, output_bytes_max, held: Mutex::new(held) });
-    let tap = Tap { sink: Arc::clone(&sink), _alive: Arc::new(alive) };
+    let tap = Tap { sink: Arc::clone(&sink), items: items.cloned(), _alive: Arc::new(alive) };
     for attach in ITEM_TYPES {
         if let Some(attached) = attach(store, &end, &tap) {
             return attached.map(|()| Reading { sink, ended });
@@ -154,7 +173,7 @@ fn attach<T: Item>(
     end: &End<'_>,
     tap: &Tap,
 ) -> Option<wasmtime::Result<()>> {
-    let consumer = Consumer { tap: tap.clone(), _item: PhantomData::<fn() -> T> };
+    let consumer = Consumer::<T>::new(tap);
     match *end {
         End::Stream(stream) => {
             let reader = stream.clone().try_into_stream_reader::<T>().ok()?;
@@ -174,6 +193,7 @@ fn attach<T: Item>(
 #[derive(Clone)]
 struct Tap {
     sink: Arc<Sink>,
+    items: Option<ItemSender>,
     _alive: Arc<oneshot::Sender<()>>,
 }
 
@@ -229,23 +249,48 @@ impl Sink {
 /// Reads items of one type into a sink. The engine drops it when the guest has closed its end.
 struct Consumer<T> {
     tap: Tap,
+    passing: Option<Passing>,
     _item: PhantomData<fn() -> T>,
+}
+
+impl<T: Item> Consumer<T> {
+    fn new(tap: &Tap) -> Self {
+        let budget = || (!T::IS_BYTE).then(|| Budget::new(tap.sink.output_bytes_max));
+        let passing = tap.items.clone().map(|to| Passing::new(to, budget()));
+        Self { tap: tap.clone(), passing, _item: PhantomData }
+    }
+
+    /// Items that are taken at once.
+    const fn at_once(&self) -> usize {
+        if self.passing.is_some() && !T::IS_BYTE { BATCH_MAX } else { ITEMS_AT_ONCE }
+    }
 }
 
 impl<T: Item> StreamConsumer<HostState> for Consumer<T> {
     type Item = T;
 
     fn poll_consume(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
         mut store: StoreContextMut<'_, HostState>,
         mut source: Source<'_, T>,
-        _: bool,
+        finish: bool,
     ) -> Poll<wasmtime::Result<StreamResult>> {
-        let count = source.remaining(&mut store).min(ITEMS_AT_ONCE);
+        if let Some(passing) = &mut self.passing {
+            match passing.poll_room(context) {
+                // The guest takes its write back; nothing of it was taken.
+                Poll::Pending if finish => return Poll::Ready(Ok(StreamResult::Cancelled)),
+                room => ready!(room),
+            }
+        }
+        let count = source.remaining(&mut store).min(self.at_once());
         let mut items: Vec<T> = Vec::with_capacity(count);
         source.read(&mut store, &mut items)?;
+        let batch = self.passing.as_ref().and_then(|_| T::batch(&items));
         self.tap.sink.keep(items)?;
+        if let Some(passing) = &mut self.passing {
+            passing.pass(batch);
+        }
         Poll::Ready(Ok(StreamResult::Completed))
     }
 }
@@ -274,6 +319,14 @@ trait Item: ComponentType + Lift + Send + Sync + 'static {
 
     fn into_value(self) -> Val;
 
+    /// What a caller takes as one item, as in the answer; `None` when it has no such form.
+    fn to_json(&self) -> Option<Value>;
+
+    /// Items as a caller takes them; `None` when one has no such form.
+    fn batch(items: &[Self]) -> Option<Vec<Value>> {
+        items.iter().map(Self::to_json).collect()
+    }
+
     fn byte(&self) -> Option<u8> {
         None
     }
@@ -290,27 +343,32 @@ trait Item: ComponentType + Lift + Send + Sync + 'static {
 }
 
 macro_rules! scalars {
-    ($($scalar:ty => $value:ident),* $(,)?) => {
+    ($($scalar:ty => $value:ident, $json:expr;)*) => {
         $(impl Item for $scalar {
             fn into_value(self) -> Val {
                 Val::$value(self)
+            }
+
+            fn to_json(&self) -> Option<Value> {
+                let json: fn($scalar) -> Option<Value> = $json;
+                json(*self)
             }
         })*
     };
 }
 
 scalars! {
-    bool => Bool,
-    char => Char,
-    i8 => S8,
-    i16 => S16,
-    u16 => U16,
-    i32 => S32,
-    u32 => U32,
-    i64 => S64,
-    u64 => U64,
-    f32 => Float32,
-    f64 => Float64,
+    bool => Bool, |it| Some(it.into());
+    char => Char, |it| Some(it.to_string().into());
+    i8 => S8, |it| Some(it.into());
+    i16 => S16, |it| Some(it.into());
+    u16 => U16, |it| Some(it.into());
+    i32 => S32, |it| Some(it.into());
+    u32 => U32, |it| Some(it.into());
+    i64 => S64, |it| Some(number::wide(it.into()));
+    u64 => U64, |it| Some(number::wide(it.into()));
+    f32 => Float32, number::fraction32;
+    f64 => Float64, number::fraction;
 }
 
 impl Item for u8 {
@@ -318,6 +376,16 @@ impl Item for u8 {
 
     fn into_value(self) -> Val {
         Val::U8(self)
+    }
+
+    fn to_json(&self) -> Option<Value> {
+        Some((*self).into())
+    }
+
+    /// A piece of the stream.
+    fn batch(items: &[Self]) -> Option<Vec<Value>> {
+        let piece = (!items.is_empty()).then(|| STANDARD.encode(items).into());
+        Some(piece.into_iter().collect())
     }
 
     fn byte(&self) -> Option<u8> {
@@ -338,6 +406,10 @@ impl Item for String {
         Val::String(self)
     }
 
+    fn to_json(&self) -> Option<Value> {
+        Some(self.as_str().into())
+    }
+
     fn host_bytes(&self) -> usize {
         self.len().saturating_add(size_of::<Val>())
     }
@@ -350,6 +422,10 @@ impl Item for String {
 impl Item for Vec<u8> {
     fn into_value(self) -> Val {
         Val::List(self.into_iter().map(Val::U8).collect())
+    }
+
+    fn to_json(&self) -> Option<Value> {
+        Some(STANDARD.encode(self).into())
     }
 
     fn host_bytes(&self) -> usize {

@@ -212,7 +212,9 @@ impl Run {
         if self.request.execution.loaded.kind == EngineKind::Plain {
             return Ok(Vec::new());
         }
-        let received = self.deadline.bound(receive(store, results, &self.call.limits)).await;
+        let items = self.request.execution.items.as_ref();
+        let received = receive(store, results, &self.call.limits, items);
+        let received = self.deadline.bound(received).await;
         received.map_err(|_| Ended::Deadline)?.map_err(|error| Ended::trap(TrapPhase::Call, error))
     }
 

@@ -3,6 +3,7 @@
 mod aside;
 mod concurrent;
 mod limits;
+mod passing;
 mod traps;
 
 use std::{sync::Arc, time::Duration};
@@ -40,6 +41,7 @@ struct Fixture {
     input: Value,
     depth: u32,
     interface: Option<String>,
+    items: Option<ItemSender>,
 }
 
 impl Fixture {
@@ -59,6 +61,7 @@ impl Fixture {
             input: json!({}),
             depth: 1,
             interface: None,
+            items: None,
         }
     }
 
@@ -92,6 +95,7 @@ impl Fixture {
                 grants,
                 blobs: testing::blobs(),
                 command: None,
+                items: self.items.clone(),
             },
         }
     }

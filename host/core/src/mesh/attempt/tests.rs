@@ -142,6 +142,40 @@ fn what_may_have_run_moves_to_no_node_where_a_second_run_does_harm() {
     ]);
 }
 
+/// What was seen of a run is of that run: no other one follows on it, whether or not it does harm.
+#[test]
+fn a_call_whose_caller_has_items_is_ended_by_the_node_that_they_came_from() {
+    let refused_by_this = refused(Refused::ByThisNode);
+    let for_now = refused(Refused::ForNow);
+    for kind in [ONCE, IDEMPOTENT, READ_ONLY] {
+        for event in [Event::Lost, Event::Unreachable, refused_by_this, for_now] {
+            let (mut one, next) = attempt(&[kind, kind], 3_600 * SECOND_US);
+            assert_eq!(next, try_at(0, 0));
+            one.handed();
+            assert_eq!(one.after(event, SOONEST, 0), recall_at(0, 100_000), "{kind:?} {event:?}");
+            let mut answered = one.clone();
+            assert_eq!(answered.after(Event::Answered, SOONEST, 100_000), end(End::Answered));
+            let over = one.after(refused_by_this, SOONEST, 100_000);
+            assert_eq!(over, end(End::Indeterminate), "{kind:?} {event:?}");
+        }
+        let (mut late, _) = attempt(&[kind], SECOND_US);
+        late.handed();
+        let over = late.after(Event::Deadline { sent: true }, SOONEST, SECOND_US);
+        assert_eq!(over, end(End::Indeterminate));
+        let (mut well, _) = attempt(&[kind], SECOND_US);
+        well.handed();
+        assert_eq!(well.after(Event::Answered, SOONEST, 0), end(End::Answered));
+    }
+    // Also the node that was lost before it is asked no more: it may have run, and otherwise.
+    for first in [Event::Unreachable, Event::Lost] {
+        let (mut one, _) = attempt(&[READ_ONLY, READ_ONLY], 3_600 * SECOND_US);
+        assert_eq!(one.after(first, SOONEST, 0), try_at(1, 0));
+        one.handed();
+        assert_eq!(one.after(Event::Lost, SOONEST, 0), recall_at(1, 100_000));
+        assert_eq!(one.after(Event::Unreachable, SOONEST, 100_000), recall_at(1, 300_000));
+    }
+}
+
 #[test]
 fn at_the_deadline_it_is_over_and_says_whether_it_may_have_acted() {
     let sent = |sent| Event::Deadline { sent };

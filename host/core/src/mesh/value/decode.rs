@@ -26,7 +26,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// The value, when no bytes are left.
-    pub(super) fn end(&self, value: Value) -> Result<Value, ValueError> {
+    pub(super) fn end<T>(&self, value: T) -> Result<T, ValueError> {
         if self.rest.is_empty() { Ok(value) } else { Err(ValueError::Form) }
     }
 
@@ -245,6 +245,27 @@ impl<'a> Decoder<'a> {
         }
     }
 
+    /// Items of a stream, at most so many; of a stream of bytes each is a piece of it.
+    pub(super) fn streamed(
+        &mut self,
+        item: &Type,
+        items_max: usize,
+    ) -> Result<Vec<Value>, ValueError> {
+        let count = self.count()?;
+        if count > items_max {
+            return Err(ValueError::Large);
+        }
+        (0..count).map(|_| if is_byte(item) { self.piece() } else { self.value(item, 1) }).collect()
+    }
+
+    /// A piece of a stream of bytes: they themselves, and never the digest of a blob.
+    fn piece(&mut self) -> Result<Value, ValueError> {
+        match self.contents(1)? {
+            piece @ Value::String(_) => Ok(piece),
+            _ => Err(ValueError::Form),
+        }
+    }
+
     /// An item may take no bytes at all, so that `length` proves nothing: each is charged.
     fn items(&mut self, ty: &Type, length: usize, depth: usize) -> Result<Value, ValueError> {
         let depth = self.enter(depth)?;
@@ -278,6 +299,11 @@ impl<'a> Decoder<'a> {
         self.charge(length.div_ceil(3).saturating_mul(4))?;
         Ok(Value::String(STANDARD.encode(bytes)))
     }
+}
+
+/// Whether a stream of these is one of bytes.
+pub(super) const fn is_byte(item: &Type) -> bool {
+    matches!(item, Type::Plain(Plain::U8))
 }
 
 fn narrow<T: TryFrom<u64>>(number: u64) -> Result<T, ValueError> {

@@ -7,7 +7,7 @@ use base64::{
 };
 use serde_json::{Map, Value};
 
-use super::{NAMES_MAX, ValueError};
+use super::{NAMES_MAX, ValueError, decode::is_byte};
 use crate::{
     function_type::{Case, Member, Plain, Type},
     id::Digest,
@@ -102,6 +102,16 @@ impl Encoder {
             Type::Handle { .. } if ty.is_blob() => self.contents(value),
             Type::Handle { .. } | Type::Future(_) | Type::Stream(_) => Err(ValueError::Type),
         }
+    }
+
+    /// Items of a stream; of a stream of bytes each is a piece of it.
+    pub(super) fn streamed(&mut self, item: &Type, items: &[Value]) -> Result<(), ValueError> {
+        self.count(items.len())?;
+        items.iter().try_for_each(|one| match one {
+            Value::String(_) if is_byte(item) => self.contents(one),
+            _ if is_byte(item) => Err(ValueError::Mismatch),
+            _ => self.value(item, one),
+        })
     }
 
     fn plain(&mut self, plain: Plain, value: &Value) -> Result<(), ValueError> {

@@ -41,6 +41,20 @@ pub struct Accepted;
 
 impl Check for Accepted {}
 
+/// Some of what the function streams, as it comes. How the call ends, and so whether they count, is
+/// said by its [`Answer`] alone, which has them all.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Items {
+    /// A list of them, as [`crate::mesh::items`] has it.
+    pub body: Body,
+}
+
+impl Check for Items {
+    fn check(&self) -> Result<(), Problem> {
+        self.body.check()
+    }
+}
+
 /// Why a call did not succeed, as it travels: [`Refusal`] with its code by name, so that a newer node
 /// may have codes that an older one does not know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -92,6 +92,8 @@ pub struct Invoke {
     pub fuel: u64,
     /// Bytes of output that the call may give.
     pub bytes_left: u64,
+    /// Whether the caller wants what the function streams as it comes, before the answer.
+    pub items: bool,
     /// 1 for a call from outside; one more for each plugin in between.
     pub depth: u32,
     /// The nodes that the call passed, the first one first. None appears twice.

@@ -147,3 +147,24 @@ fn times_have_units() {
         assert!(parse_time(wrong).is_err(), "{wrong}");
     }
 }
+
+#[tokio::test]
+async fn what_streams_is_printed_before_the_result_and_not_again_with_it() {
+    let items = || Reply::Items(vec![json!(1), json!(2)]);
+    let success = || {
+        let mut call = fixture::call_reply(OutcomeKind::Success, None);
+        call.data = Some(json!([1, 2, 3, 4]));
+        Reply::Call(Box::new(call))
+    };
+    let words = ["git.log", "path=.", "limit=5", "--stream"];
+    let (output, asked) = say(&words, vec![known(), items(), items(), success()]).await;
+    let output = output.unwrap();
+    assert_eq!((output.text.as_str(), output.exit), ("", Exit::Success));
+    assert_eq!(output.json["data"], json!([1, 2, 3, 4]));
+    assert!(asked.last().unwrap().streams(), "{asked:?}");
+    let (output, _) = say(&words, vec![known(), success()]).await;
+    assert_eq!(output.unwrap().text, "[1,2,3,4]\n", "it did not stream");
+    let (output, asked) = say(&words[..3], vec![known(), success()]).await;
+    assert_eq!(output.unwrap().text, "[1,2,3,4]\n");
+    assert!(!asked.last().unwrap().streams());
+}

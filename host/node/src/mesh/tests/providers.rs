@@ -43,7 +43,7 @@ pub(super) fn call(id: &str, timeout_ms: u64) -> Arc<Invocation> {
     })
 }
 
-fn answer() -> CallFrame {
+pub(super) fn answer() -> CallFrame {
     CallFrame::Answer(Box::new(Answer {
         capability: CAPABILITY.parse().unwrap(),
         version: None,
@@ -91,7 +91,7 @@ async fn a_provider_that_failed_rests_and_one_call_alone_finds_out_whether_it_is
     let _living = member.lives();
     let on = |id: String, timeout_ms| {
         let mesh = Arc::clone(&node.mesh);
-        async move { mesh.call(&call(&id, timeout_ms), &Placement::Anywhere).await.outcome }
+        async move { mesh.call(&call(&id, timeout_ms), &Placement::Anywhere, None).await.outcome }
     };
     let (first, cut) = tokio::join!(on("first".to_owned(), 2_000), async {
         drop(coming.recv().await);

@@ -59,7 +59,7 @@ fn sleeper(nanoseconds: u64) -> String {
 
 /// `run: async func() -> T` that returns the reading end of a stream or future and then writes to
 /// it `rounds` times what lies at address 0: `count` items at once.
-fn writer(kind: &str, item: &str, result: &str, rounds: i32, count: u32) -> String {
+pub(super) fn writer(kind: &str, item: &str, result: &str, rounds: i32, count: u32) -> String {
     let (parameters, arguments) = match kind {
         "stream" => ("i32 i32 i32", format!("(i32.const 0) (i32.const {count})")),
         _ => ("i32 i32", "(i32.const 0)".to_owned()),

@@ -61,7 +61,7 @@ fn refusal() -> impl Strategy<Value = CallRefusal> {
 fn invoke() -> impl Strategy<Value = Invoke> {
     let ids = (id(), id(), option::of(id()), id(), option::of(id()));
     let version = (option::of(range()), digest(), body());
-    let budget = (any::<u64>(), any::<u64>(), any::<u64>(), 1..=u32::MAX, 0_u8..=16);
+    let budget = (any::<u64>(), any::<u64>(), any::<u64>(), 1..=u32::MAX, 0_u8..=16, any::<bool>());
     let caller = option::of((plain(), plain()));
     let reserved = (vec(bytes(30), 0..=8), option::of(plain()), option::of(plain()), caller);
     let trace = option::of((plain(), plain()));
@@ -78,6 +78,7 @@ fn invoke() -> impl Strategy<Value = Invoke> {
             deadline_ms: budget.0,
             fuel: budget.1,
             bytes_left: budget.2,
+            items: budget.5,
             depth: budget.3,
             hops: (0..budget.4).map(key).collect(),
             caller: reserved.3.map(|(id, kind)| Caller { id, kind: short(kind) }),
@@ -193,6 +194,7 @@ pub(super) fn call() -> impl Strategy<Value = CallFrame> {
     prop_oneof![
         4 => invoke().prop_map(|invoke| CallFrame::Invoke(Box::new(invoke))),
         4 => answer().prop_map(|answer| CallFrame::Answer(Box::new(answer))),
+        1 => body().prop_map(|body| CallFrame::Items(Items { body })),
         1 => wanted,
         1 => found.prop_map(|(length, values)| CallFrame::BlobFound(BlobFound { length, values })),
         1 => bytes(99).prop_map(|bytes| CallFrame::BlobGroup(BlobGroup { bytes })),
