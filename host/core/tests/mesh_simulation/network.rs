@@ -163,7 +163,7 @@ impl World {
                 }
             }
             Message::Offer(offer) => {
-                let (said, times) = ((&key, Said::Offer(offer)), (now_us, self.now_us));
+                let (said, times) = ((&key, Said::Offer(*offer)), (now_us, self.now_us));
                 let mut has = PeerHas::default();
                 let _ = node.catalogue.hear(said, &mut has, &node.membership, times);
             }

@@ -210,7 +210,7 @@ async fn ask_until_granted(
     let may_repeat = session.interactive && call.invocation_id.is_none();
     let mut repeats = if may_repeat { REPEATS_MAX } else { 0 };
     loop {
-        let reply = streamed.call(session, call.clone()).await?;
+        let reply = Box::pin(streamed.call(session, call.clone())).await?;
         let Reply::Call(mut reply) = reply else { return Err(unexpected(&reply)) };
         denied::name_folders(&mut reply);
         let offer = outcome::offer(&reply).filter(|_| repeats > 0 && streamed.is_empty());

@@ -64,7 +64,7 @@ async fn is_lent(ty: Option<&str>, entrance: EntranceKind) -> bool {
     let call = Invocation { entrance, input, ..(*call("lent", 10_000)).clone() };
     let mesh = Arc::clone(&node.mesh);
     let called =
-        tokio::spawn(async move { mesh.call(&Arc::new(call), &Placement::Anywhere).await });
+        tokio::spawn(async move { mesh.call(&Arc::new(call), &Placement::Anywhere, None).await });
     let lent = told.recv().await.unwrap();
     called.abort();
     lent

@@ -133,7 +133,7 @@ async fn a_provider_that_failed_rests_and_one_call_alone_finds_out_whether_it_is
 /// What a caller is told of a call that nobody answered.
 async fn told(node: &Fixture, id: &str, entrance: EntranceKind) -> Refusal {
     let call = Invocation { entrance, ..(*call(id, 2_000)).clone() };
-    let outcome = node.mesh.call(&Arc::new(call), &Placement::Anywhere).await.outcome;
+    let outcome = node.mesh.call(&Arc::new(call), &Placement::Anywhere, None).await.outcome;
     outcome.refusal().cloned().unwrap()
 }
 
