@@ -384,7 +384,7 @@ fn a_call_of_a_peer_reads_no_blob_that_its_peer_does_not_have() {
     assert_eq!(answer["data"], "sHELALFxCwA=", "{answer}");
 }
 
-/// `guess: func(digest: string) -> record { blob: string }`: an answer that looks like a blob.
+/// `guess: func(digest: string) -> answer`, a `record { blob: string }`: an answer that looks like a blob.
 const GUESSER: &str = r#"(component
     (core module $m
         (memory (export "memory") 1)
@@ -394,16 +394,24 @@ const GUESSER: &str = r#"(component
             (i32.store (i32.const 20) (local.get 1))
             (i32.const 16)))
     (core instance $i (instantiate $m))
-    (type $a (record (field "blob" string)))
-    (export $answer "answer" (type $a))
-    (func (export "guess") (param "digest" string) (result $answer)
+    (type $fields (record (field "blob" string)))
+    (func $guess (param "digest" string) (result $fields)
         (canon lift (core func $i "f") (memory (core memory $i "memory"))
-            (realloc (core func $i "realloc")))))"#;
+            (realloc (core func $i "realloc"))))
+    (component $exports
+        (type $fields (record (field "blob" string)))
+        (import "answer-type" (type $answer (eq $fields)))
+        (import "guess-func" (func $guess (param "digest" string) (result $answer)))
+        (export $named "answer" (type $answer))
+        (export "guess" (func $guess) (func (param "digest" string) (result $named))))
+    (instance $all (instantiate $exports
+        (with "answer-type" (type $fields)) (with "guess-func" (func $guess))))
+    (export "acme:guesser/tricks@1.0.0" (instance $all)))"#;
 
 #[test]
 fn an_answer_that_only_looks_like_a_blob_is_text_and_brings_none() {
     let (laptop, ticket) = Node::founder("laptop");
-    let nas = Node::joined("nas", &ticket, &["guesser.*"]);
+    let nas = Node::joined("nas", &ticket, &["acme.guesser.*"]);
     nas.home.install(&wat(&nas.home, "guesser.wasm", GUESSER), &[]);
     laptop.sees(1);
     let secret = nas.home.file("secret.bin", "a secret");
@@ -411,7 +419,7 @@ fn an_answer_that_only_looks_like_a_blob_is_text_and_brings_none() {
     let digest = text(&digest["digest"]);
     let guess = format!("digest={digest}");
     let answer = until("it is offered", || {
-        let ran = laptop.home.run_json(["call", "guesser.guess", &guess]);
+        let ran = laptop.home.run_json(["call", "acme.guesser.tricks.guess", &guess]);
         (ran.code != Exit::NotFound as i32).then_some(ran)
     });
     let answer = answer.expect(0).json();
