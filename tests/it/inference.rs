@@ -150,3 +150,28 @@ fn the_passage_that_answers_stands_first() {
     let score = |place: usize| ranked[place]["score"].as_f64().expect("a score");
     assert!(score(0) > score(1), "{call}");
 }
+
+#[test]
+fn a_component_that_knows_wasi_nn_alone_runs_a_granted_model_by_its_name() {
+    let home = Home::new();
+    home.file("adder.onnx", onnx::add(3));
+    home.run(["model", "add", "adder", "--from", "adder.onnx"]).expect(0);
+    home.install(&guest("nn-adder"), &["--yes"]).expect(0);
+    let add = ["call", "nn_adder.add", "model=adder", "a:=[1, 2, 3]", "b:=[0.5, 0, -3]"];
+    let denied = home.run_json(add).json();
+    assert!(denied["error"]["details"].as_str().expect("text").starts_with("ErrorCode::NotFound"));
+    assert_eq!(denied["denied"][0]["command"], "meshhost plugin grant nn-adder model=adder");
+
+    home.run(["plugin", "grant", "nn-adder", "model=adder"]).expect(0);
+    let call = home.json(add);
+    assert_eq!(call["data"], json!([1.5, 2.0, 0.0]), "{call}");
+    assert_eq!(call["models"][0]["runs"], 1, "{call}");
+    let wrong = home.run_json(["call", "nn_adder.add", "model=adder", "a:=[1]", "b:=[1]"]).json();
+    let said = wrong["error"]["details"].as_str().expect("text");
+    assert!(said.starts_with("ErrorCode::InvalidArgument"), "{wrong}");
+
+    let refused = home.run_json(["call", "nn_adder.add_by_bytes", "model:=[8, 7]"]).json();
+    let said = refused["error"]["details"].as_str().expect("text");
+    assert!(said.starts_with("ErrorCode::Security") && said.contains("load-by-name"), "{said}");
+    home.run(["audit", "verify"]).expect(0);
+}

@@ -38,7 +38,7 @@ meshhost_sdk::plugin!({
     world: "meshhost:ocr/provider",
     with: {
         "meshhost:blob/types@0.1.0": meshhost_sdk::blob::types,
-        "meshhost:inference/sessions@0.1.0": generate,
+        "meshhost:inference/sessions@0.1.0": meshhost_sdk::inference::sessions,
     },
 });
 

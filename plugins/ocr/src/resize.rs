@@ -1,7 +1,10 @@
 //! Another size for a picture: between the two nearest pixels in each direction, measured from the
 //! pixels' middles, as the models saw it in training. Shrinking takes no mean, for the same reason.
+//!
+//! Rounding is that of OpenCV's `resize` with `INTER_LINEAR`, so that every byte is the same: a
+//! place is a float of 32 bits, each weight is rounded by itself, and sums lose their last bits.
 
-use crate::number::{double, share, signed, size};
+use crate::number::{double, index, share, signed, single, whole};
 use crate::picture::{CHANNELS, Picture};
 
 /// A weight of one. Eleven bits keep the sums of a row within 20.
@@ -10,10 +13,10 @@ const ONE: i32 = 2048;
 /// Where one row or column of the result comes from.
 #[derive(Debug, Clone, Copy)]
 struct Source {
-    first: usize,
-    second: usize,
-    /// The weight of `second`; the rest of [`ONE`] is that of `first`.
-    weight: i32,
+    /// The two nearest.
+    nearest: [usize; 2],
+    /// The weight of each, together [`ONE`].
+    weights: [i32; 2],
 }
 
 /// The picture with another size; nothing when it has no pixels.
@@ -24,17 +27,16 @@ pub(crate) fn resize(picture: &Picture, width: usize, height: usize) -> Option<P
     let mut pixels = Vec::with_capacity(width.checked_mul(height)?.checked_mul(CHANNELS)?);
     let columns = sources(picture.width(), width);
     let (mut upper, mut lower) = (Row::default(), Row::default());
-    for source in sources(picture.height(), height) {
+    for Source { nearest: [first, second], weights } in sources(picture.height(), height) {
         // Rows are asked for in order: the lower one becomes the upper one.
-        if lower.is(source.first) {
+        if lower.is(first) {
             std::mem::swap(&mut upper, &mut lower);
         }
-        upper.fill(picture, source.first, &columns);
-        lower.fill(picture, source.second, &columns);
-        let (first, second) = (ONE - source.weight, source.weight);
+        upper.fill(picture, first, &columns);
+        lower.fill(picture, second, &columns);
         let pairs = upper.values.iter().zip(&lower.values);
         pixels.extend(pairs.map(|(upper, lower)| {
-            let sum = (((upper >> 4) * first) >> 16) + (((lower >> 4) * second) >> 16);
+            let sum = (((upper >> 4) * weights[0]) >> 16) + (((lower >> 4) * weights[1]) >> 16);
             u8::try_from((sum + 2) >> 2).unwrap_or(u8::MAX)
         }));
     }
@@ -60,13 +62,10 @@ impl Row {
         let row = picture.row_near(signed(number)).as_chunks::<CHANNELS>().0;
         self.values.clear();
         self.values.reserve(columns.len() * CHANNELS);
-        for column in columns {
-            let (Some(first), Some(second)) = (row.get(column.first), row.get(column.second))
-            else {
-                continue;
-            };
+        for Source { nearest: [first, second], weights } in columns {
+            let (Some(first), Some(second)) = (row.get(*first), row.get(*second)) else { continue };
             let mix = |first: u8, second: u8| {
-                i32::from(first) * (ONE - column.weight) + i32::from(second) * column.weight
+                i32::from(first) * weights[0] + i32::from(second) * weights[1]
             };
             let ([a, b, c], [d, e, f]) = (*first, *second);
             self.values.extend([mix(a, d), mix(b, e), mix(c, f)]);
@@ -77,16 +76,17 @@ impl Row {
 
 /// Where each of `target` rows or columns comes from among `source` of them.
 fn sources(source: usize, target: usize) -> Vec<Source> {
-    let scale = double(source) / double(target);
-    let last = source.saturating_sub(1);
-    let of = |index: usize| {
-        let place = ((double(index) + 0.5) * scale - 0.5).max(0.0);
-        let first = size(place);
-        if first >= last {
-            return Source { first: last, second: last, weight: 0 };
+    // Not `source / target`, which rounds otherwise.
+    let scale = 1.0 / (double(target) / double(source));
+    let last = signed(source) - 1;
+    let of = |number: usize| {
+        let place = single((double(number) + 0.5) * scale - 0.5);
+        let fraction = place - place.floor();
+        let first = whole(place.floor());
+        Source {
+            nearest: [first, first + 1].map(|near| index(near.min(last))),
+            weights: [1.0 - fraction, fraction].map(|weight| share(weight.into(), ONE)),
         }
-        let weight = share(place - double(first), ONE);
-        Source { first, second: first + 1, weight }
     };
     (0..target).map(of).collect()
 }
@@ -114,6 +114,21 @@ mod tests {
         // Four pixels become one: the two in the middle count, not all of them.
         check((4, 1, &[255, 10, 20, 255]), (1, 1, &[15]));
         check((1, 1, &[9]), (3, 2, &[9; 6]));
+    }
+
+    #[test]
+    fn every_byte_is_that_of_opencv() {
+        // Computed with `cv2.resize` of OpenCV 5.0.0.
+        let from: (_, _, &[u8]) = (4, 3, &[78, 204, 64, 34, 16, 250, 233, 32, 103, 122, 13, 204]);
+        let large = [
+            [78, 123, 195, 134, 62, 45, 34],
+            [53, 114, 210, 177, 124, 68, 33],
+            [16, 100, 233, 242, 219, 104, 32],
+            [68, 106, 166, 137, 103, 123, 135],
+            [103, 110, 120, 67, 27, 136, 204],
+        ];
+        check(from, (7, 5, large.as_flattened()));
+        check(from, (3, 2, &[88, 161, 45, 93, 111, 145]));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The node's models: `meshhost:inference/sessions`, which runs them outside of the component.
 
-use crate::bindings::meshhost::inference::sessions::{
-    ElementType, Elements, Error, ErrorCode, Session, Tensor as Handed,
-};
+use meshhost_sdk::inference;
+use meshhost_sdk::inference::sessions::{ElementType, Elements, Tensor as Handed};
+
 use crate::engine::{Engine, Model, Tensor};
 use crate::failure::Failure;
 
@@ -12,17 +12,15 @@ pub(crate) struct Node;
 
 impl Engine for Node {
     fn open(&self, name: &str) -> Result<Box<dyn Model>, Failure> {
-        let failed = |error| failure(name, error);
-        let session = Session::open(name).map_err(failed)?;
-        let description = session.describe().map_err(failed)?;
+        let model = inference::Model::open(name)?;
+        let description = model.describe()?;
         let (Some(input), Some(output)) =
             (description.inputs.into_iter().next(), description.outputs.into_iter().next())
         else {
             return Err(Failure::NoModel(format!("the model {name:?} takes or gives nothing")));
         };
         Ok(Box::new(Open {
-            name: name.to_owned(),
-            session,
+            model,
             input: input.name,
             output: output.name,
             metadata: description.metadata,
@@ -32,8 +30,7 @@ impl Engine for Node {
 
 /// An open model.
 struct Open {
-    name: String,
-    session: Session,
+    model: inference::Model,
     input: String,
     output: String,
     metadata: Vec<(String, String)>,
@@ -41,15 +38,8 @@ struct Open {
 
 impl Model for Open {
     fn run(&self, input: Tensor) -> Result<Tensor, Failure> {
-        let input = handed(&self.input, input)?;
-        let outputs = self.session.run(&[input], std::slice::from_ref(&self.output));
-        let outputs = outputs.map_err(|error| failure(&self.name, error))?;
-        outputs.into_iter().next().and_then(taken).ok_or_else(|| {
-            Failure::NoModel(format!(
-                "the model {:?} does not answer with 32-bit floats",
-                self.name
-            ))
-        })
+        let output = self.model.floats(&[handed(&self.input, input)?], &self.output)?;
+        Ok(Tensor { shape: output.shape, elements: output.numbers })
     }
 
     fn metadata(&self, key: &str) -> Result<Option<String>, Failure> {
@@ -73,31 +63,4 @@ fn handed(name: &str, tensor: Tensor) -> Result<Handed, Failure> {
         shape,
         elements: Elements::Bytes(bytes),
     })
-}
-
-/// A tensor as the node gave it; nothing when it has other elements than ours.
-fn taken(tensor: Handed) -> Option<Tensor> {
-    let Elements::Bytes(bytes) = tensor.elements else { return None };
-    let (values, rest) = bytes.as_chunks::<4>();
-    if tensor.element_type != ElementType::Float32 || !rest.is_empty() {
-        return None;
-    }
-    let shape: Option<_> =
-        tensor.shape.into_iter().map(|length| usize::try_from(length).ok()).collect();
-    Some(Tensor {
-        shape: shape?,
-        elements: values.iter().copied().map(f32::from_le_bytes).collect(),
-    })
-}
-
-fn failure(model: &str, error: Error) -> Failure {
-    let text = format!("the model {model:?}: {}", error.message);
-    match error.code {
-        ErrorCode::NotFound | ErrorCode::InvalidArgument => Failure::NoModel(text),
-        ErrorCode::TooLarge => Failure::TooLarge(text),
-        ErrorCode::Busy => Failure::Busy(text),
-        ErrorCode::Quota => Failure::Quota(text),
-        ErrorCode::Unavailable => Failure::Unavailable(text),
-        ErrorCode::Failed | ErrorCode::Cancelled => Failure::Fault(text),
-    }
 }

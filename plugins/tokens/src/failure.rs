@@ -1,5 +1,7 @@
 //! Why something did not work, as the contracts of models of text tell it apart.
 
+use meshhost_sdk::inference::Problem;
+
 /// Bytes of a message that repeats what a library said.
 const MESSAGE_BYTES_MAX: usize = 200;
 
@@ -27,6 +29,19 @@ pub enum Failure {
     /// A model or the host failed.
     #[error("{0}")]
     Fault(String),
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        match problem {
+            Problem::NoModel(text) => Self::NoModel(text),
+            Problem::TooLarge(text) => Self::TooLarge(text),
+            Problem::Busy(text) => Self::Busy(text),
+            Problem::Quota(text) => Self::Quota(text),
+            Problem::Unavailable(text) => Self::Unavailable(text),
+            Problem::Fault(text) => Self::Fault(text),
+        }
+    }
 }
 
 /// What a library said, bounded: it may repeat what stands in a file.

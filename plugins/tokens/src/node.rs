@@ -1,8 +1,7 @@
 //! The node's models: `meshhost:inference/sessions`, which runs them outside of the component.
 
-use meshhost_sdk::inference::sessions::{
-    self, ElementType, Elements, Error, ErrorCode, Session, Tensor,
-};
+use meshhost_sdk::inference;
+use meshhost_sdk::inference::sessions::{self, ElementType, Elements, Tensor};
 
 use crate::Failure;
 use crate::engine::{
@@ -18,18 +17,15 @@ pub struct Node;
 
 impl Engine for Node {
     fn open(&self, name: &str) -> Result<Box<dyn Model>, Failure> {
-        let failed = |error| failure(name, error);
-        let session = Session::open(name).map_err(failed)?;
-        let described = session.describe().map_err(failed)?;
-        let name = name.to_owned();
-        Ok(Box::new(Open { name, session, description: description(described) }))
+        let model = inference::Model::open(name)?;
+        let description = description(model.describe()?);
+        Ok(Box::new(Open { model, description }))
     }
 }
 
 /// An open model.
 struct Open {
-    name: String,
-    session: Session,
+    model: inference::Model,
     description: Description,
 }
 
@@ -39,19 +35,13 @@ impl Model for Open {
     }
 
     fn tokenizer(&self) -> Result<Vec<u8>, Failure> {
-        self.session.file(TOKENIZER).map_err(|error| failure(&self.name, error))
+        Ok(self.model.file(TOKENIZER)?)
     }
 
     fn run(&self, inputs: Vec<Input>, output: &str) -> Result<Output, Failure> {
         let inputs: Result<Vec<_>, _> = inputs.into_iter().map(handed).collect();
-        let outputs = self.session.run(&inputs?, &[output.to_owned()]);
-        let outputs = outputs.map_err(|error| failure(&self.name, error))?;
-        outputs.into_iter().next().and_then(taken).ok_or_else(|| {
-            Failure::NoModel(format!(
-                "the model {:?} does not answer with 32-bit floats",
-                self.name
-            ))
-        })
+        let output = self.model.floats(&inputs?, output)?;
+        Ok(Output { shape: output.shape, numbers: output.numbers })
     }
 }
 
@@ -75,21 +65,6 @@ fn handed(input: Input) -> Result<Tensor, Failure> {
         element_type,
         shape: vec![size(input.rows)?, size(columns)?],
         elements: Elements::Bytes(bytes),
-    })
-}
-
-/// Numbers as the node gave them; nothing when they are no floats of 32 bits.
-fn taken(tensor: Tensor) -> Option<Output> {
-    let Elements::Bytes(bytes) = tensor.elements else { return None };
-    let (values, rest) = bytes.as_chunks::<4>();
-    if tensor.element_type != ElementType::Float32 || !rest.is_empty() {
-        return None;
-    }
-    let shape: Option<_> =
-        tensor.shape.into_iter().map(|length| usize::try_from(length).ok()).collect();
-    Some(Output {
-        shape: shape?,
-        numbers: values.iter().copied().map(f32::from_le_bytes).collect(),
     })
 }
 
@@ -126,17 +101,5 @@ fn text_use(used: sessions::TextUse) -> TextUse {
         },
         normalise: used.normalise,
         tokens_max: used.tokens_max,
-    }
-}
-
-fn failure(model: &str, error: Error) -> Failure {
-    let text = format!("the model {model:?}: {}", error.message);
-    match error.code {
-        ErrorCode::NotFound | ErrorCode::InvalidArgument => Failure::NoModel(text),
-        ErrorCode::TooLarge => Failure::TooLarge(text),
-        ErrorCode::Busy => Failure::Busy(text),
-        ErrorCode::Quota => Failure::Quota(text),
-        ErrorCode::Unavailable => Failure::Unavailable(text),
-        ErrorCode::Failed | ErrorCode::Cancelled => Failure::Fault(text),
     }
 }

@@ -2,9 +2,10 @@
 //!
 //! The tensors are those of the contract, so that nothing is copied on its way to the node.
 
-pub use crate::bindings::meshhost::inference::sessions::{
+pub use meshhost_sdk::inference::sessions::{
     Description, ElementType, Elements, Tensor, ValueInfo,
 };
+
 use crate::failure::Failure;
 
 /// An open model.

@@ -1,5 +1,7 @@
 //! Why something did not work, as the contract tells it apart.
 
+use meshhost_sdk::inference::Problem;
+
 /// Why texts could not be translated. The text says what happened and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
@@ -27,6 +29,19 @@ pub enum Failure {
     /// The model or the host failed, or the call was ended.
     #[error("{0}")]
     Fault(String),
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        match problem {
+            Problem::NoModel(text) => Self::NoModel(text),
+            Problem::TooLarge(text) => Self::TooLarge(text),
+            Problem::Busy(text) => Self::Busy(text),
+            Problem::Quota(text) => Self::Quota(text),
+            Problem::Unavailable(text) => Self::Unavailable(text),
+            Problem::Fault(text) => Self::Fault(text),
+        }
+    }
 }
 
 /// A model that is not what it should be.

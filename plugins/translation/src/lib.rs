@@ -37,7 +37,7 @@ meshhost_sdk::plugin!({
     world: "meshhost:translation/provider",
     with: {
         "meshhost:mesh/invoke@0.1.0": generate,
-        "meshhost:inference/sessions@0.1.0": generate,
+        "meshhost:inference/sessions@0.1.0": meshhost_sdk::inference::sessions,
     },
 });
 

@@ -1,6 +1,7 @@
 //! The node's models: `meshhost:inference/sessions`, which runs them outside of the component.
 
-use crate::bindings::meshhost::inference::sessions::{Error, ErrorCode, Session};
+use meshhost_sdk::inference;
+
 use crate::engine::{Description, Engine, Model, Tensor};
 use crate::failure::Failure;
 
@@ -10,17 +11,15 @@ pub(crate) struct Node;
 
 impl Engine for Node {
     fn open(&self, name: &str) -> Result<Box<dyn Model>, Failure> {
-        let failed = |error| failure(name, error);
-        let session = Session::open(name).map_err(failed)?;
-        let description = session.describe().map_err(failed)?;
-        Ok(Box::new(Open { name: name.to_owned(), session, description }))
+        let model = inference::Model::open(name)?;
+        let description = model.describe()?;
+        Ok(Box::new(Open { model, description }))
     }
 }
 
 /// An open model.
 struct Open {
-    name: String,
-    session: Session,
+    model: inference::Model,
     description: Description,
 }
 
@@ -30,22 +29,10 @@ impl Model for Open {
     }
 
     fn run(&self, inputs: &[Tensor], outputs: &[String]) -> Result<Vec<Tensor>, Failure> {
-        self.session.run(inputs, outputs).map_err(|error| failure(&self.name, error))
+        Ok(self.model.run(inputs, outputs)?)
     }
 
     fn file(&self, name: &str) -> Result<Vec<u8>, Failure> {
-        self.session.file(name).map_err(|error| failure(&self.name, error))
-    }
-}
-
-fn failure(model: &str, error: Error) -> Failure {
-    let text = format!("the model {model:?}: {}", error.message);
-    match error.code {
-        ErrorCode::NotFound | ErrorCode::InvalidArgument => Failure::NoModel(text),
-        ErrorCode::TooLarge => Failure::TooLarge(text),
-        ErrorCode::Busy => Failure::Busy(text),
-        ErrorCode::Quota => Failure::Quota(text),
-        ErrorCode::Unavailable => Failure::Unavailable(text),
-        ErrorCode::Failed | ErrorCode::Cancelled => Failure::Fault(text),
+        Ok(self.model.file(name)?)
     }
 }

@@ -1,6 +1,6 @@
 //! What a plugin for meshhost is written with in Rust: [`plugin!`] turns WIT into Rust types and
-//! an `export!` macro, [`blob`] reads and makes large data, [`inference`] has the types of the node's
-//! models, [`log`] writes log lines, [`path`] finds the caller's working folder.
+//! an `export!` macro, [`blob`] reads and makes large data, [`inference`] runs the node's models,
+//! [`log`] writes log lines, [`path`] finds the caller's working folder.
 //!
 //! ```ignore
 //! meshhost_sdk::plugin!({ path: "wit", world: "provider" });
@@ -34,7 +34,8 @@ pub use wit_bindgen;
 ///
 /// Takes what `wit_bindgen::generate!` takes; paths are relative to the plugin's `Cargo.toml`. A
 /// world that uses blobs shares the types of this crate by
-/// `with: { "meshhost:blob/types@0.1.0": meshhost_sdk::blob::types }`.
+/// `with: { "meshhost:blob/types@0.1.0": meshhost_sdk::blob::types }`, and one that runs models those
+/// of [`inference`] by `"meshhost:inference/sessions@0.1.0": meshhost_sdk::inference::sessions`.
 #[macro_export]
 macro_rules! plugin {
     ({ $($option:tt)* }) => {

@@ -1,45 +1,34 @@
 //! A pixel from the sixteen around a place, by cubic curves; beyond the edge the nearest counts.
 
-use super::STEPS;
-use crate::number::{byte, float, index, signed};
+use crate::number::{byte, index, nearest, signed, single};
 use crate::picture::{CHANNELS, Picture};
 
 /// How much the curves overshoot.
 const SHARPNESS: f32 = -0.75;
+/// Farther away from a picture than any place that matters.
+const FAR: f64 = 1e9;
 
-/// Reads a picture between its pixels.
-pub(super) struct Sampler<'a> {
-    picture: &'a Picture,
-    weights: Vec<[f32; 4]>,
+/// The pixel at a place of a picture.
+pub(super) fn at(picture: &Picture, x: f64, y: f64) -> [u8; CHANNELS] {
+    let ((left, right), (top, down)) = (parts(x), parts(y));
+    if right == 0.0 && down == 0.0 {
+        return pixel(picture.row_near(top), left);
+    }
+    let (across, along) = (weights(right), weights(down));
+    let mut sum = [0.0; CHANNELS];
+    for (number, weight) in (-1..=2).zip(along) {
+        let row = picture.row_near(top.saturating_add(number));
+        let [a, b, c] = mixed(row, left, across);
+        let [d, e, f] = sum;
+        sum = [d + a * weight, e + b * weight, f + c * weight];
+    }
+    sum.map(byte)
 }
 
-impl<'a> Sampler<'a> {
-    pub(super) fn new(picture: &'a Picture) -> Self {
-        let weights = (0..index(STEPS)).map(|step| weights(float(step) / float(index(STEPS))));
-        Self { picture, weights: weights.collect() }
-    }
-
-    /// The pixel at a place in thirty-seconds of a pixel.
-    pub(super) fn at(&self, x: i32, y: i32) -> [u8; CHANNELS] {
-        let (left, right) = (x.div_euclid(STEPS), x.rem_euclid(STEPS));
-        let (top, down) = (y.div_euclid(STEPS), y.rem_euclid(STEPS));
-        if right == 0 && down == 0 {
-            return pixel(self.picture.row_near(top), left);
-        }
-        let (across, along) = (self.weights(right), self.weights(down));
-        let mut sum = [0.0; CHANNELS];
-        for (number, weight) in (-1..=2).zip(along) {
-            let row = self.picture.row_near(top.saturating_add(number));
-            let [a, b, c] = mixed(row, left, across);
-            let [d, e, f] = sum;
-            sum = [d + a * weight, e + b * weight, f + c * weight];
-        }
-        sum.map(byte)
-    }
-
-    fn weights(&self, step: i32) -> [f32; 4] {
-        self.weights.get(index(step)).copied().unwrap_or([0.0, 1.0, 0.0, 0.0])
-    }
+/// The last pixel at or before a place, and how far beyond it the place lies.
+fn parts(place: f64) -> (i32, f32) {
+    let place = if place.is_nan() { FAR } else { place.clamp(-FAR, FAR) };
+    (nearest(place.floor()), single(place - place.floor()))
 }
 
 /// Four pixels of a row, from the one before `left`.
@@ -95,12 +84,11 @@ mod tests {
     #[test]
     fn beyond_the_edge_the_nearest_counts() {
         let picture = Picture::new(2, 1, vec![0, 0, 0, 200, 100, 50]).unwrap();
-        let sampler = Sampler::new(&picture);
-        assert_eq!(sampler.at(0, 0), [0, 0, 0]);
-        assert_eq!(sampler.at(16, 0), [100, 50, 25]);
-        assert_eq!(sampler.at(16, 900), [100, 50, 25]);
-        assert_eq!(sampler.at(-999, 5), [0, 0, 0]);
-        assert_eq!(sampler.at(999, -5), [200, 100, 50]);
-        assert_eq!(sampler.at(i32::MAX, i32::MIN), [200, 100, 50]);
+        assert_eq!(at(&picture, 0.0, 0.0), [0, 0, 0]);
+        assert_eq!(at(&picture, 0.5, 0.0), [100, 50, 25]);
+        assert_eq!(at(&picture, 0.5, 30.0), [100, 50, 25]);
+        assert_eq!(at(&picture, -40.0, 0.1), [0, 0, 0]);
+        assert_eq!(at(&picture, 40.0, -0.1), [200, 100, 50]);
+        assert_eq!(at(&picture, f64::INFINITY, f64::NEG_INFINITY), [200, 100, 50]);
     }
 }
