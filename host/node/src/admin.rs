@@ -167,7 +167,7 @@ async fn answer(
         return Ok(node.handle(entrance, request).await);
     }
     let (to, runs, mut coming) = items::channel();
-    let handled = node.handle_streaming(entrance, request, Some(to));
+    let handled = Box::pin(node.handle_streaming(entrance, request, Some(to)));
     let handled = async { Ok(runs.until_the_end_of(handled).await) };
     let written = async {
         while let Some(batch) = coming.next().await {

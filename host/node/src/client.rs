@@ -96,7 +96,7 @@ impl Connection {
             }
             Self::InProcess(node, entrance) => {
                 let (to, runs, mut coming) = items::channel();
-                let handled = node.handle_streaming(entrance, request, Some(to));
+                let handled = Box::pin(node.handle_streaming(entrance, request, Some(to)));
                 let handled = async { Ok(runs.until_the_end_of(handled).await) };
                 let taken = async {
                     while let Some(batch) = coming.next().await {
