@@ -177,6 +177,7 @@ async fn invoke_here(
         items: wants_items.then(|| to.clone()),
     };
     let function = typed.as_ref().and_then(|typed| typed.function_type.as_ref());
+    // In a box, since it is large and what is around it would hold it more than once.
     let call = runs.until_the_end_of(Box::pin(door.call(incoming)));
     let meanwhile = Meanwhile { begun, coming, function };
     let Some(mut result) = drive(call, meanwhile, sending).await else { return };
