@@ -170,7 +170,7 @@ fn a_component_that_knows_wasi_nn_alone_runs_a_granted_model_by_its_name() {
     let said = wrong["error"]["details"].as_str().expect("text");
     assert!(said.starts_with("ErrorCode::InvalidArgument"), "{wrong}");
 
-    let refused = home.run_json(["call", "nn_adder.add_by_bytes", "model:=[8, 7]"]).json();
+    let refused = home.run_json(["call", "nn_adder.add_by_bytes", "model=CAcA"]).json();
     let said = refused["error"]["details"].as_str().expect("text");
     assert!(said.starts_with("ErrorCode::Security") && said.contains("load-by-name"), "{said}");
     home.run(["audit", "verify"]).expect(0);

@@ -14,6 +14,7 @@ meshhost_sdk::plugin!({
         }
     ",
     world: "fixture:adder/provider",
+    generate_all,
 });
 
 use bindings::wasi::nn::errors::Error;
