@@ -133,7 +133,7 @@ pub(crate) async fn run(command: CallCommand, session: &mut Session) -> Result<O
     call.input = put_blobs(session, input).await?;
     // A capability that is not known is asked for all the same: the node writes the attempt down.
     let mut streamed = Streamed::default();
-    let (reply, told) = ask_until_granted(session, call, &mut streamed).await?;
+    let (reply, told) = Box::pin(ask_until_granted(session, call, &mut streamed)).await?;
     let mut output = outcome::output(&reply, told);
     if !streamed.is_empty() {
         streamed.rest(session.printer, &reply).await?;
