@@ -94,11 +94,7 @@ impl MeshTables {
             rows.push(row);
             rows.len()
         };
-        if waiting >= PENDING_MAX {
-            self.flush_routes().await;
-        } else if waiting == 1 {
-            self.flush_soon();
-        }
+        self.flush_at(waiting).await;
     }
 
     /// Keeps a receipt for calls whose routes were given to [`Self::save_route`] before: it is written soon.
@@ -108,19 +104,20 @@ impl MeshTables {
             receipts.push(row);
             receipts.len()
         };
+        self.flush_at(waiting).await;
+    }
+
+    /// Writes at once when so many wait that no more should, and soon after the first.
+    async fn flush_at(&self, waiting: usize) {
         if waiting >= PENDING_MAX {
             self.flush_routes().await;
         } else if waiting == 1 {
-            self.flush_soon();
+            let tables = self.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(GATHERING).await;
+                tables.flush_routes().await;
+            });
         }
-    }
-
-    fn flush_soon(&self) {
-        let tables = self.clone();
-        tokio::spawn(async move {
-            tokio::time::sleep(GATHERING).await;
-            tables.flush_routes().await;
-        });
     }
 
     /// Writes what waits to be written. What the database refuses is lost, and the log says so.
