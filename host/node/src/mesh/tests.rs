@@ -32,6 +32,7 @@ mod floods;
 mod lending;
 mod member;
 mod providers;
+mod receipts;
 mod streams;
 mod watching;
 
