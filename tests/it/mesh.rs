@@ -130,6 +130,14 @@ pub(crate) fn echo(home: &Home, more: &[&str]) -> Ran {
     home.run_json([&call[..], more].concat())
 }
 
+/// Calls what another node has, as soon as it is known here: word of what is installed goes round after the install.
+pub(crate) fn offered(home: &Home, arguments: &[&str]) -> Ran {
+    until("it is offered", || {
+        let ran = home.run_json([&["call"], arguments].concat());
+        (ran.code != Exit::NotFound as i32).then_some(ran)
+    })
+}
+
 pub(crate) fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_else(|| panic!("no text: {value}"))
 }
@@ -332,11 +340,8 @@ fn a_blob_of_the_caller_is_read_where_the_call_runs_and_one_of_the_answer_comes_
     let file = laptop.home.file("large.bin", &bytes);
     let path = format!("path={}", folder.join("copy.bin").display());
     let content = format!("content=@{}", file.display());
-    let written = until("it is offered", || {
-        let ran =
-            laptop.home.run_json(["call", "filesystem.write", &path, &content, "--timeout", "60s"]);
-        (ran.code != Exit::NotFound as i32).then_some(ran)
-    });
+    let write = ["filesystem.write", &path, &content, "--timeout", "60s"];
+    let written = offered(&laptop.home, &write);
     assert_eq!(written.expect(0).json()["node"], "nas");
     assert!(std::fs::read(folder.join("copy.bin")).expect("it is there") == bytes);
     let digest = laptop.home.json(["blob", "put", file.to_str().expect("a name")]);
@@ -348,10 +353,7 @@ fn a_blob_of_the_caller_is_read_where_the_call_runs_and_one_of_the_answer_comes_
 
     let reader = Node::joined("reader", &laptop.ticket(), &[]);
     reader.sees(2);
-    let read = until("it is offered", || {
-        let ran = reader.home.run_json(["call", "filesystem.read", &path, "--timeout", "60s"]);
-        (ran.code != Exit::NotFound as i32).then_some(ran)
-    });
+    let read = offered(&reader.home, &["filesystem.read", &path, "--timeout", "60s"]);
     let read = read.expect(0).json();
     assert!(read.to_string().contains(&digest), "{read}");
     let copy = reader.home.work().join("copy.bin");
@@ -371,10 +373,7 @@ fn a_call_of_a_peer_reads_no_blob_that_its_peer_does_not_have() {
     let content = format!("content:={{\"blob\":\"{}\"}}", text(&digest["digest"]));
     let peek = ["call", "blob_reader.peek", &content, "offset=1048576", "length=8"];
     nas.home.run(peek).expect(0);
-    let refused = until("it is offered", || {
-        let ran = laptop.home.run_json(peek);
-        (ran.code != Exit::NotFound as i32).then_some(ran)
-    });
+    let refused = offered(&laptop.home, &peek[1..]);
     assert_eq!(refused.code_name(), "input-invalid", "{}", refused.stdout);
     // Whoever has the bytes may have them read.
     let file = laptop.home.file("own.bin", &bytes);
@@ -418,10 +417,7 @@ fn an_answer_that_only_looks_like_a_blob_is_text_and_brings_none() {
     let digest = nas.home.json(["blob", "put", secret.to_str().expect("a name")]);
     let digest = text(&digest["digest"]);
     let guess = format!("digest={digest}");
-    let answer = until("it is offered", || {
-        let ran = laptop.home.run_json(["call", "acme.guesser.tricks.guess", &guess]);
-        (ran.code != Exit::NotFound as i32).then_some(ran)
-    });
+    let answer = offered(&laptop.home, &["acme.guesser.tricks.guess", &guess]);
     let answer = answer.expect(0).json();
     assert_eq!(answer["data"]["blob"], digest, "{answer}");
     let copy = laptop.home.work().join("copy.bin");

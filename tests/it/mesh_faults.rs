@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::{
     components::{body, sleeper},
-    mesh::{Node, echo, text},
+    mesh::{Node, echo, offered, text},
     support::{Home, Ran, ran, until, wat},
 };
 
@@ -85,13 +85,9 @@ fn a_remote_guest_that_traps_or_does_not_end_costs_its_own_call_alone() {
     nas.home.install(&wat(&nas.home, "trapper", &body("unreachable")), &[]);
     nas.home.install(&wat(&nas.home, "sleeper", &sleeper()), &[]);
     laptop.sees(1);
-    let trapped = until("it is offered", || {
-        let ran = laptop.home.run_json(["call", "trapper.f"]);
-        (ran.code != Exit::NotFound as i32).then_some(ran)
-    });
-    let trapped = trapped.expect(Exit::Trap as i32);
+    let trapped = offered(&laptop.home, &["trapper.f"]).expect(Exit::Trap as i32);
     assert_eq!((trapped.code_name().as_str(), &trapped.json()["node"]), ("trap", &"nas".into()));
-    let late = laptop.home.run_json(["call", "sleeper.f", "--timeout", "300ms"]);
+    let late = offered(&laptop.home, &["sleeper.f", "--timeout", "300ms"]);
     late.expect(Exit::Timeout as i32);
     assert_eq!(echo(&laptop.home, &[]).expect(0).json()["node"], "nas", "it serves on");
     nas.home.run(["audit", "verify"]).expect(0);
@@ -244,12 +240,8 @@ fn nodes_whose_clocks_are_hours_apart_call_each_other_and_nothing_runs_twice() {
         node.sees(2);
     }
     let call = |node: &Node, on: &str, id: &str| -> Value {
-        until("it is offered", || {
-            let ran = echo(&node.home, &["--node", on, "--id", id]);
-            (ran.code != Exit::NotFound as i32).then_some(ran)
-        })
-        .expect(0)
-        .json()
+        let call = ["conformance_echo.echo", "message=hello", "--node", on, "--id", id];
+        offered(&node.home, &call).expect(0).json()
     };
     let there = call(&laptop, "ahead", "one");
     let later = call(&laptop, "behind", "two");

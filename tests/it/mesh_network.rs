@@ -16,7 +16,7 @@ use meshhost_core::{code::Exit, mesh::ticket::Ticket};
 
 use crate::{
     components::with_clock,
-    mesh::{Node, echo, join_at, text},
+    mesh::{Node, echo, join_at, offered, text},
     mesh_faults::runs,
     support::{Home, Serving, guest, until, wat},
 };
@@ -142,11 +142,8 @@ fn a_slow_and_lossy_way_carries_a_join_calls_and_a_blob() {
     assert!(before.elapsed() >= 40 * DELAY, "each went there and back");
     let file = laptop.home.file("large.bin", large());
     let content = format!("content=@{}", file.display());
-    let peek = ["call", "blob_reader.peek", &content, "offset=1000000", "length=8"];
-    let answer = until("it is offered", || {
-        let ran = laptop.home.run_json([&peek[..], &["--timeout", "60s"]].concat());
-        (ran.code != Exit::NotFound as i32).then_some(ran)
-    });
+    let peek = ["offset=1000000", "length=8", "--timeout", "60s"];
+    let answer = offered(&laptop.home, &[&["blob_reader.peek", &content], &peek[..]].concat());
     // The numbers 250,000 and 250,001.
     assert_eq!(answer.expect(0).json()["data"], "kNADAJHQAwA=");
     assert_eq!(address(&nas, "laptop"), way.address.to_string(), "nothing went another way");
