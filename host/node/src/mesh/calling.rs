@@ -192,6 +192,7 @@ async fn ask(
                 }
             }
             CallFrame::Answer(answer) => {
+                receiving.end();
                 running.receipts.expect(link.peer, &invocation.invocation_id, &answer);
                 let result = result(*answer, (invocation, function), node);
                 let values = if typed.is_some() { "binary" } else { "json" };
@@ -299,12 +300,8 @@ pub(super) async fn describe(link: &Arc<Link>, capability: &CapabilityId) -> Opt
     // As with a call, a peer that is gone is missed at once.
     let _counted = link.call();
     let asked = async {
-        let calls = link.calls().await?;
-        let Stream { mut sending, mut receiving } = calls.open().await.ok()?;
         let question = Describe { capability: capability.clone(), version: None };
-        sending.write(&CallFrame::Describe(question)).await.ok()?;
-        sending.finish();
-        match receiving.read().await.ok()?? {
+        match question_on(link, &CallFrame::Describe(question)).await? {
             CallFrame::Described(Described { json }) => json::parse(&json, Bounds::CALL).ok(),
             _ => None,
         }
@@ -314,4 +311,15 @@ pub(super) async fn describe(link: &Arc<Link>, capability: &CapabilityId) -> Opt
         answered = tokio::time::timeout(DESCRIPTION, asked) => answered.ok()?,
         () = link.ended() => None,
     }
+}
+
+/// Asks something that has one frame as its answer; `None` when none came.
+pub(super) async fn question_on(link: &Link, question: &CallFrame) -> Option<CallFrame> {
+    let calls = link.calls().await?;
+    let Stream { mut sending, mut receiving } = calls.open().await.ok()?;
+    sending.write(question).await.ok()?;
+    sending.finish();
+    let answer = receiving.read().await.ok()??;
+    receiving.end();
+    Some(answer)
 }

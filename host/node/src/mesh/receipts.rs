@@ -189,10 +189,12 @@ async fn send(running: &Running, link: &Link) {
     let Some(channel) = link.calls().await else { return };
     for signed in receipt::sign(calls, named, |receipt| running.community.sign(receipt)) {
         let Ok(bytes) = postcard::to_allocvec(&signed) else { continue };
-        let Ok(Stream { mut sending, receiving: _ }) = channel.open().await else { return };
+        let Ok(Stream { mut sending, mut receiving }) = channel.open().await else { return };
         let frame = CallFrame::Receipts(Frame { signed: Bytes::from(bytes) });
         if sending.write(&frame).await.is_ok() {
             sending.finish();
+            // The peer ends its half when it has taken the receipt in, and need not be told to.
+            let _ = tokio::time::timeout(PATIENCE, receiving.read::<CallFrame>()).await;
         }
     }
 }

@@ -6,6 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use meshhost_core::{
     code::Code,
+    evidence::event::outcome_word,
     invocation::Invocation,
     mesh::{
         attempt::{Attempt, End, Event, Next, Refused, Target},
@@ -17,6 +18,7 @@ use meshhost_core::{
     ports::Entropy as _,
 };
 use meshhost_runtime::execute::ItemSender;
+use serde::Serialize;
 
 use super::{
     calling::{self, Called, DEADLINE_MS, Lost},
@@ -79,13 +81,13 @@ pub(super) async fn call(
     match answered {
         Some(Last { node, called }) => {
             let ran = Ran { node, values: called.values };
-            note(running, &route, (Some(ran), on_behalf_of), &called.result).await;
+            note(running, route, (Some(ran), on_behalf_of), &called.result).await;
             receipts::route_kept(running, node, &called.result.invocation_id).await;
             called.result
         }
         None => {
             let result = unanswered(running, invocation, &route, end);
-            note(running, &route, (None, on_behalf_of), &result).await;
+            note(running, route, (None, on_behalf_of), &result).await;
             result
         }
     }
@@ -109,31 +111,42 @@ struct Last {
     called: Called,
 }
 
+/// A route as it is kept.
+#[derive(Serialize)]
+struct Written<'a> {
+    #[serde(flatten)]
+    route: &'a Route,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    values: Option<&'static str>,
+}
+
 /// Keeps where the call ran and why there, and the peer on whose behalf it was made. A call whose route could not be kept has run all the same:
-/// the evidence is where it ran.
+/// the evidence is where it ran. What is written is made after the call was answered.
 async fn note(
     running: &Running,
-    route: &Route,
+    route: Route,
     (ran, on_behalf_of): (Option<Ran>, Option<NodeKey>),
     result: &CallResult,
 ) {
-    let mut written = serde_json::to_value(route).unwrap_or_default();
-    if let (Some(ran), Some(written)) = (&ran, written.as_object_mut()) {
-        written.insert("values".to_owned(), ran.values.into());
-    }
-    let ran_on = ran.as_ref().map(|ran| ran.node);
-    let outcome = serde_json::to_value(result.outcome.kind());
-    let row = RouteRow {
-        invocation_id: result.invocation_id.clone(),
-        correlation_id: Some(result.correlation_id.clone()),
-        at_us: running.clock.now_us(),
-        capability: result.capability_id.to_string(),
-        outcome: outcome.ok().and_then(|it| it.as_str().map(str::to_owned)).unwrap_or_default(),
-        ran_on,
-        words: route.in_words(ran_on.as_ref()),
-        route: written.to_string(),
-        receipt: None,
-        on_behalf_of,
+    let (invocation_id, correlation_id) =
+        (result.invocation_id.clone(), Some(result.correlation_id.clone()));
+    let (capability, outcome) = (result.capability_id.clone(), result.outcome.kind());
+    let at_us = running.clock.now_us();
+    let row = move || {
+        let ran_on = ran.as_ref().map(|ran| ran.node);
+        let written = Written { route: &route, values: ran.as_ref().map(|ran| ran.values) };
+        RouteRow {
+            invocation_id,
+            correlation_id,
+            at_us,
+            capability: capability.to_string(),
+            outcome: outcome_word(outcome).to_owned(),
+            ran_on,
+            words: route.in_words(ran_on.as_ref()),
+            route: serde_json::to_string(&written).unwrap_or_default(),
+            receipt: None,
+            on_behalf_of,
+        }
     };
     running.tables.save_route(row).await;
 }

@@ -85,6 +85,7 @@ async fn answer(running: Arc<Running>, link: Arc<Link>, shared: Vec<String>, str
         receiving.stop();
         return;
     };
+    receiving.end();
     let question = match question {
         CallFrame::Invoke(invoke) => {
             invoke_here(&running, &link, shared, *invoke, &mut sending).await;

@@ -27,6 +27,7 @@ use crate::{
 
 mod blobs;
 mod clocks;
+mod exchanges;
 mod fleet;
 mod floods;
 mod lending;

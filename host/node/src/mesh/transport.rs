@@ -337,6 +337,12 @@ impl Channel {
         self.connection.closed().await;
     }
 
+    /// How often the other end has said that it wants nothing more of a stream.
+    #[cfg(test)]
+    pub(super) fn told_to_stop(&self) -> u64 {
+        self.connection.stats().frame_rx.stop_sending
+    }
+
     /// Whether the other end takes what is sent outside of streams.
     #[cfg(test)]
     pub(super) fn takes_datagrams(&self) -> bool {

@@ -20,7 +20,7 @@ use meshhost_core::{
     outcome::Refusal,
 };
 
-use super::{known, link::Link, running::Running, transport::Stream};
+use super::{calling::question_on, known, link::Link, running::Running};
 
 /// Types that are kept; beyond that all are forgotten, and asked for again when they are needed.
 const TYPES_MAX: usize = 512;
@@ -96,11 +96,8 @@ pub(super) async fn told_by(
 }
 
 async fn ask(link: &Link, type_hash: Digest) -> Option<FunctionType> {
-    let calls = link.calls().await?;
-    let Stream { mut sending, mut receiving } = calls.open().await.ok()?;
-    sending.write(&CallFrame::TypeWanted(TypeWanted { type_hash })).await.ok()?;
-    sending.finish();
-    let CallFrame::TypeFound(TypeFound { text }) = receiving.read().await.ok()?? else {
+    let question = CallFrame::TypeWanted(TypeWanted { type_hash });
+    let CallFrame::TypeFound(TypeFound { text }) = question_on(link, &question).await? else {
         return None;
     };
     // A text of another type, or one that is written otherwise than here, has another hash.

@@ -2,6 +2,7 @@
 
 use std::{io, sync::Arc};
 
+use futures::FutureExt as _;
 use meshhost_core::mesh::wire::{Frame, HEAD_BYTES, Head, WireError};
 use quinn::{ReadExactError, RecvStream, SendStream, VarInt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -134,6 +135,12 @@ impl Receiving {
         let kib = u32::try_from(head.length.div_ceil(1024)).unwrap_or(u32::MAX).max(1);
         let place = Arc::clone(room).acquire_many_owned(kib).await.map_err(io::Error::other)?;
         Ok(Some((self.body(head).await?, place)))
+    }
+
+    /// Lets go of it after its last frame. Its end has mostly come with that, and is taken: of a stream that is let
+    /// go before, the peer is told to stop sending, in a datagram of its own that it has to acknowledge.
+    pub(in crate::mesh) fn end(mut self) {
+        let _ = self.0.read_chunk(1, true).now_or_never();
     }
 
     /// Says that nothing of the rest is wanted.

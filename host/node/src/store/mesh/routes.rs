@@ -5,7 +5,7 @@
 //! moment loses why it went there. A receipt holds for many calls, comes later, and is kept once.
 
 use std::{
-    mem,
+    fmt, mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -14,13 +14,14 @@ use meshhost_core::{
     id::{CorrelationId, InvocationId},
     mesh::{key::NodeKey, receipt::Receipt, signed::Signed},
 };
+use serde::Serialize;
 use sqlx::{Connection as _, Row as _, SqliteConnection, sqlite::SqliteRow};
 
 use super::{MeshTables, READ, WRITE, damaged, from_bytes, to_bytes, to_text};
 use crate::store::error::StoreError;
 
 /// A call that ran on another node.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RouteRow {
     /// The call.
     pub invocation_id: InvocationId,
@@ -39,6 +40,7 @@ pub struct RouteRow {
     /// All candidates, and who was left out, as JSON.
     pub route: String,
     /// What the node that answered signed about it, and about others; it is kept by [`MeshTables::keep_receipt`].
+    #[serde(skip)]
     pub receipt: Option<Signed<Receipt>>,
     /// The peer whose call here it was made for; none when that was this node's own.
     pub on_behalf_of: Option<NodeKey>,
@@ -55,10 +57,13 @@ const PENDING_MAX: usize = 1_024;
 /// How long routes are gathered before they are written.
 const GATHERING: Duration = Duration::from_millis(5);
 
+/// Makes a row when it is written: after its call was answered.
+type Making = Box<dyn FnOnce() -> RouteRow + Send>;
+
 /// Routes that are about to be written.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Pending {
-    rows: Mutex<Vec<RouteRow>>,
+    rows: Mutex<Vec<Making>>,
     receipts: Mutex<Vec<ReceiptRow>>,
     /// Held while a group is written; counts what was written since the old ones were looked for.
     writing: tokio::sync::Mutex<usize>,
@@ -75,8 +80,14 @@ pub struct ReceiptRow {
     pub calls: Vec<InvocationId>,
 }
 
+impl fmt::Debug for Pending {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Pending").finish_non_exhaustive()
+    }
+}
+
 impl Pending {
-    fn rows(&self) -> MutexGuard<'_, Vec<RouteRow>> {
+    fn rows(&self) -> MutexGuard<'_, Vec<Making>> {
         // Nothing panics while it holds the lock.
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -87,11 +98,11 @@ impl Pending {
 }
 
 impl MeshTables {
-    /// Keeps where a call ran: it is written soon.
-    pub async fn save_route(&self, row: RouteRow) {
+    /// Keeps where a call ran: it is made and written soon.
+    pub async fn save_route(&self, row: impl FnOnce() -> RouteRow + Send + 'static) {
         let waiting = {
             let mut rows = self.pending.rows();
-            rows.push(row);
+            rows.push(Box::new(row));
             rows.len()
         };
         self.flush_at(waiting).await;
@@ -129,6 +140,7 @@ impl MeshTables {
         if rows.is_empty() && receipts.is_empty() {
             return;
         }
+        let rows: Vec<_> = rows.into_iter().map(|row| row()).collect();
         *since += rows.len();
         let prune = *since >= PRUNE_AFTER;
         match self.write_routes((&rows, &receipts), prune).await {
@@ -145,9 +157,7 @@ impl MeshTables {
     ) -> Result<(), StoreError> {
         let mut writer = self.database.writer().await;
         let mut group = writer.begin().await.map_err(StoreError::database(WRITE))?;
-        for row in rows {
-            insert(&mut group, row).await?;
-        }
+        insert(&mut group, rows).await?;
         for receipt in receipts {
             insert_receipt(&mut group, receipt).await?;
         }
@@ -222,24 +232,22 @@ fn read(row: &SqliteRow) -> Result<RouteRow, StoreError> {
     })
 }
 
-async fn insert(connection: &mut SqliteConnection, row: &RouteRow) -> Result<(), StoreError> {
+/// All rows with one statement: each one that is sent to the thread of the database wakes that and this one.
+async fn insert(connection: &mut SqliteConnection, rows: &[RouteRow]) -> Result<(), StoreError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
     let insert = "INSERT OR REPLACE INTO mesh_routes (invocation_id, at_us, capability, outcome, \
                   ran_on, words, route, correlation_id, on_behalf_of) \
-                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+                  SELECT value ->> 'invocation_id', value ->> 'at_us', value ->> 'capability', \
+                  value ->> 'outcome', value ->> 'ran_on', value ->> 'words', value ->> 'route', \
+                  value ->> 'correlation_id', value ->> 'on_behalf_of' FROM json_each(?1)";
     sqlx::query(insert)
-        .bind(row.invocation_id.as_str().to_owned())
-        .bind(row.at_us)
-        .bind(row.capability.clone())
-        .bind(row.outcome.clone())
-        .bind(row.ran_on.map(|key| key.to_string()))
-        .bind(row.words.clone())
-        .bind(row.route.clone())
-        .bind(row.correlation_id.as_ref().map(|id| id.as_str().to_owned()))
-        .bind(row.on_behalf_of.map(|key| key.to_string()))
+        .bind(to_text(&rows)?)
         .execute(connection)
         .await
-        .map_err(StoreError::database(WRITE))?;
-    Ok(())
+        .map(drop)
+        .map_err(StoreError::database(WRITE))
 }
 
 /// A receipt, and that it holds for these routes.
