@@ -9,13 +9,14 @@
 //! knows of all others is its [`catalogue`]. A [`route`] says where a call could run; a [`breaker`],
 //! which nodes rest; an [`attempt`] is one call from its first try to its end, and a [`receipt`] what the
 //! node that answered signs. What nodes recorded of one piece of work is [`handed`] on, and checked. On a
-//! local network a node may [`announce`] itself; [`hearing`] is what others make of it, at their [`pace`].
+//! local network a node may [`announce`] itself; [`hearing`] is what others make of it, at their [`pace`]; [`checks`] are paced too.
 
 pub mod announce;
 pub mod attempt;
 pub mod blob;
 pub mod breaker;
 pub mod catalogue;
+pub mod checks;
 pub mod handed;
 pub mod hearing;
 pub mod items;

@@ -8,9 +8,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
+    checks::Checks,
     key::NodeKey,
     membership::{MEMBERS_MAX, Membership},
-    pace::Pace,
     record::{Load, NodeRecord, Offer, Offered, RecordError, Said},
     signed::{Signed, Statement},
 };
@@ -25,11 +25,6 @@ pub const LOOK_US: i64 = 20_000_000;
 pub const PUBLISH_US: i64 = 120_000_000;
 /// How old a load may be, in microseconds.
 pub const LOAD_AGE_US_MAX: u64 = 300_000_000;
-/// Signatures of records and offers from one peer that are checked at once: those of all nodes that there can
-/// be, several times.
-const CHECKS_AT_ONCE: u32 = 2_000;
-/// How often one more of them is checked, in microseconds.
-const CHECK_EVERY_US: u32 = 2_000;
 /// How much a load has to differ to be told before its time, in thousandths.
 const LOAD_DIFFERS: u32 = 100;
 
@@ -100,7 +95,7 @@ pub struct Catalogue {
     records: BTreeMap<NodeKey, KeptRecord>,
     offers: BTreeMap<NodeKey, KeptOffer>,
     /// How often signatures are checked of what each peer sends, over all its connections.
-    checks: BTreeMap<NodeKey, Pace>,
+    checks: Checks,
 }
 
 /// Another node, as it is known.
@@ -151,7 +146,7 @@ impl Catalogue {
             own_version: 0,
             records: BTreeMap::new(),
             offers: BTreeMap::new(),
-            checks: BTreeMap::new(),
+            checks: Checks::none(),
         }
     }
 
@@ -202,22 +197,13 @@ impl Catalogue {
             Said::Record(signed) => self.is_news(signed, digest(signed), membership)?,
             Said::Offer(signed) => self.is_new_offer(signed, from, membership)?,
         };
-        if is_news && !self.may_check(from, membership, steady_us) {
+        if is_news && !self.checks.of(from, membership).take(steady_us) {
             return Err(RecordError::Pace);
         }
         match said {
             Said::Record(signed) => self.learn_record(signed, has, membership, now_us),
             Said::Offer(signed) => self.learn_offer(&signed, from, membership),
         }
-    }
-
-    /// Whether one more signature may be checked of what a peer sent; if so, it counts.
-    fn may_check(&mut self, from: &NodeKey, membership: &Membership, steady_us: i64) -> bool {
-        if self.checks.len() >= NODES_MAX {
-            self.checks.retain(|key, _| membership.member(key).is_some());
-        }
-        let pace = self.checks.entry(*from);
-        pace.or_insert_with(|| Pace::new(CHECKS_AT_ONCE, CHECK_EVERY_US)).take(steady_us)
     }
 
     /// Takes in a record that a peer sent, its own or that of another node. `has` is what this peer

@@ -144,6 +144,9 @@ pub enum MembershipError {
     /// Its issuer may not say this.
     #[error("the one who signed may not say this")]
     Issuer,
+    /// Whoever sent it sends more than is checked.
+    #[error("more statements came than are checked")]
+    Pace,
     /// The community has as many nodes as one can have.
     #[error("the community has as many nodes as it can have")]
     Full,
@@ -290,12 +293,31 @@ impl Membership {
         &mut self,
         heard: impl IntoIterator<Item = Signed<MemberStatement>>,
     ) -> (usize, Option<MembershipError>) {
+        self.learn_within(heard, || true)
+    }
+
+    /// As [`Self::learn`], as long as one more signature may be checked. Those of statements that are
+    /// known already need not be. Where no more may, the reason is [`MembershipError::Pace`], and what
+    /// came after is not looked at.
+    pub fn learn_within(
+        &mut self,
+        heard: impl IntoIterator<Item = Signed<MemberStatement>>,
+        mut may_check: impl FnMut() -> bool,
+    ) -> (usize, Option<MembershipError>) {
         let (mut waiting, mut refused) = (Vec::new(), None);
         for signed in heard {
-            match self.read(&signed) {
-                Ok(said) => waiting.push(Kept { signed, said }),
+            match self.read(&signed, &mut may_check) {
+                Ok(Some(said)) => waiting.push(Kept { signed, said }),
+                Ok(None) => {}
+                Err(MembershipError::Pace) => {
+                    refused = Some(MembershipError::Pace);
+                    break;
+                }
                 Err(error) => refused = refused.or(Some(error)),
             }
+        }
+        if waiting.is_empty() {
+            return (0, refused);
         }
         let mut learnt = 0;
         // Whose word counts may be among what is learnt: as long as something is taken, look again.
@@ -317,8 +339,13 @@ impl Membership {
         (learnt, refused.or(left))
     }
 
-    fn read(&self, signed: &Signed<MemberStatement>) -> Result<MemberStatement, MembershipError> {
-        let said = signed.open()?;
+    /// What a statement says, when it holds; `None` when it, or a later one, is known.
+    fn read(
+        &self,
+        signed: &Signed<MemberStatement>,
+        may_check: impl FnOnce() -> bool,
+    ) -> Result<Option<MemberStatement>, MembershipError> {
+        let said = signed.unchecked()?;
         if said.community != self.community {
             return Err(MembershipError::Community);
         }
@@ -330,17 +357,29 @@ impl Membership {
         if said.issuer == said.member && !said.leaves() {
             return Err(MembershipError::Issuer);
         }
-        Ok(said)
+        if self.knows(&said) {
+            return Ok(None);
+        }
+        if !may_check() {
+            return Err(MembershipError::Pace);
+        }
+        Ok(Some(signed.open()?))
+    }
+
+    /// Whether nothing would change if the statement held.
+    fn knows(&self, said: &MemberStatement) -> bool {
+        let before = self.statements.get(&said.member).and_then(|about| about.get(&said.issuer));
+        before.is_some_and(|before| before.said.order() >= said.order())
     }
 
     /// Keeps a statement; says whether it is newer than what that issuer said before.
     fn take(&mut self, kept: &Kept) -> Result<bool, MembershipError> {
         let said = &kept.said;
-        let about = self.statements.get(&said.member);
-        let before = about.and_then(|about| about.get(&said.issuer));
-        if before.is_some_and(|before| before.said.order() >= said.order()) {
+        if self.knows(said) {
             return Ok(false);
         }
+        let about = self.statements.get(&said.member);
+        let before = about.and_then(|about| about.get(&said.issuer));
         if !said.leaves() && self.members.get(&said.issuer).is_none_or(|m| m.level < Level::Trusted)
         {
             return Err(MembershipError::Issuer);

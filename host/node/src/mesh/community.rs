@@ -5,14 +5,15 @@
 mod begin;
 mod tickets;
 
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use meshhost_core::{
     code::Code,
     evidence::{event::EventType, fact::Facts, sign::Signer},
     mesh::{
+        checks::Checks,
         key::NodeKey,
-        membership::{Level, Member, MemberStatement, Membership, is_name},
+        membership::{Level, Member, MemberStatement, Membership, MembershipError, is_name},
         share::{SHARES_MAX, Share, SharedWith, shared_with},
         signed::{Signed, Statement},
         ticket::IssuedTicket,
@@ -22,12 +23,16 @@ use meshhost_core::{
 use tokio::sync::watch;
 
 use crate::{
+    blocking,
     entrance::Entrance,
     lifecycle::Lifecycle,
     store::mesh::{MeshRows, MeshTables},
 };
 
 pub(super) use begin::{Founding, Joining};
+
+/// Statements that are checked where they came; more are on a thread of their own.
+const AT_ONCE: usize = 32;
 
 /// The community of this node.
 #[derive(Debug)]
@@ -41,6 +46,8 @@ pub(super) struct Community {
     state: RwLock<State>,
     /// One change at a time: what is decided on must still hold when it is kept.
     changing: tokio::sync::Mutex<()>,
+    /// How many signatures of statements are checked of what each peer sends.
+    checks: Mutex<Checks>,
     /// Counts changes of who belongs and of what is shared.
     changes: watch::Sender<u64>,
 }
@@ -81,7 +88,8 @@ impl Community {
         let own = signer.node_key();
         let (state, changing) = (RwLock::new(state), tokio::sync::Mutex::new(()));
         let changes = watch::Sender::new(0);
-        Self { signer, own, name, listen, tables, lifecycle, state, changing, changes }
+        let checks = Mutex::new(Checks::none());
+        Self { signer, own, name, listen, tables, lifecycle, state, changing, checks, changes }
     }
 
     /// This node's key.
@@ -158,17 +166,26 @@ impl Community {
         Signed::sign(statement, &self.signer).ok()
     }
 
-    /// Takes in what others signed. Answers how much was new.
+    /// Takes in what others signed and the peer `from` sent now, at `steady_us` of a clock that never goes
+    /// back. `false` when that is more than is checked of one peer; the rest was not looked at.
     ///
     /// # Errors
     /// When it cannot be kept.
     pub(super) async fn learn(
         &self,
+        (from, steady_us): (NodeKey, i64),
         heard: Vec<Signed<MemberStatement>>,
-    ) -> Result<usize, Refusal> {
+    ) -> Result<bool, Refusal> {
         let _changing = self.changing.lock().await;
         let mut membership = self.membership(Membership::clone);
-        let (learnt, refused) = membership.learn(heard);
+        let mut pace = *self.checks().of(&from, &membership);
+        let few = heard.len() <= AT_ONCE;
+        let read = move || {
+            let learnt = membership.learn_within(heard, || pace.take(steady_us));
+            Ok((membership, pace, learnt))
+        };
+        let (membership, pace, (learnt, refused)) = blocking::unless_small(few, read).await?;
+        *self.checks().of(&from, &membership) = pace;
         if let Some(refused) = refused {
             tracing::debug!("a statement about a member was not taken: {refused}");
         }
@@ -177,7 +194,12 @@ impl Community {
             self.tables.save(&kept).await.map_err(|error| error.refusal())?;
             self.set(|state| state.membership = membership);
         }
-        Ok(learnt)
+        Ok(refused != Some(MembershipError::Pace))
+    }
+
+    fn checks(&self) -> MutexGuard<'_, Checks> {
+        // Nothing panics while it holds the lock.
+        self.checks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn set(&self, change: impl FnOnce(&mut State)) {

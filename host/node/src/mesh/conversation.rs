@@ -224,9 +224,8 @@ impl Conversation {
                     }
                 }
                 Output::Learn(statements) => {
-                    self.remember(&statements);
-                    if let Err(refusal) = self.running.community.learn(statements).await {
-                        tracing::warn!("what a peer said of members was not kept: {refusal}");
+                    if !self.learn(statements).await {
+                        return false;
                     }
                 }
                 Output::Records(records) => self.records(records).await,
@@ -250,6 +249,25 @@ impl Conversation {
             }
         }
         true
+    }
+
+    /// Takes in what the peer says of members. `false` when that is more than is checked: the connection ends,
+    /// and what was missed comes with the next one, after what is known by then.
+    async fn learn(&mut self, statements: Vec<Signed<MemberStatement>>) -> bool {
+        self.remember(&statements);
+        let from = (self.channel.peer(), self.running.steady_us());
+        match self.running.community.learn(from, statements).await {
+            Ok(true) => true,
+            Ok(false) => {
+                tracing::warn!(peer = %from.0.short(), "a peer says more of members than is checked");
+                self.end(Closing::Protocol).await;
+                false
+            }
+            Err(refusal) => {
+                tracing::warn!("what a peer said of members was not kept: {refusal}");
+                true
+            }
+        }
     }
 
     /// Sends a frame. `false` when the peer is gone, or takes nothing: then it is cut off, since whoever

@@ -6,6 +6,7 @@ use super::*;
 use crate::{
     evidence::sign::Signer,
     mesh::{
+        checks::{CHECK_EVERY_US, CHECKS_AT_ONCE},
         membership::{Genesis, Level, MemberStatement},
         record::{CAPABILITIES_MAX, Load, NodeState, OfferState, ResourceClass},
         signed::SignedError,

@@ -50,6 +50,31 @@ fn level(membership: &Membership, seed: u8) -> Option<Level> {
 }
 
 #[test]
+fn only_what_would_change_something_is_checked_and_no_more_than_may_be() {
+    let mut community = community();
+    let heard = || [says(1, 2, MEMBER, 1), says(1, 3, MEMBER, 1), says(1, 4, MEMBER, 1)];
+    let mut left = 2;
+    let mut may_check = || {
+        let may = left > 0;
+        left -= 1;
+        may
+    };
+    let refused = Some(MembershipError::Pace);
+    assert_eq!(community.learn_within(heard(), &mut may_check), (2, refused));
+    assert_eq!([2, 3, 4].map(|seed| level(&community, seed)), [MEMBER, MEMBER, None]);
+    left = 1;
+    let mut may_check = || std::mem::replace(&mut left, 0) > 0;
+    assert_eq!(
+        community.learn_within(heard(), &mut may_check),
+        (1, None),
+        "what is known costs none"
+    );
+    assert_eq!(level(&community, 4), MEMBER);
+    let older = says(1, 2, None, 0);
+    assert_eq!(community.learn_within([older], || panic!("it changes nothing")), (0, None));
+}
+
+#[test]
 fn the_founder_is_the_first_anchor_and_lets_others_in() {
     let mut community = community();
     assert_eq!(level(&community, 1), ANCHOR);

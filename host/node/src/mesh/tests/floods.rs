@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeMap, net::UdpSocket, time::Instant};
 
-use meshhost_core::mesh::wire::{CallFrame, Describe};
+use meshhost_core::mesh::{
+    membership::{Level, MemberStatement},
+    signed::Signed,
+    wire::{CallFrame, Describe},
+};
 use tokio::task::JoinSet;
 
 use super::{member::Member, *};
@@ -189,6 +193,40 @@ async fn who_floods_the_control_connection_is_cut_off_and_others_are_not() {
     flooded.ended().await;
     assert!(asks(&calls).await, "another member is served");
     assert!(!calls.takes_datagrams(), "nobody can send what no one reads");
+}
+
+/// What a member may say and nobody believes, so that it is never known: as many versions of it as one frame has.
+fn unbelievable(node: &Fixture) -> ControlFrame {
+    let signer = Signer::from_seed(&[1; 32]);
+    let statement = |version: u64| MemberStatement {
+        community: node.community(),
+        member: Signer::from_seed(&[7; 32]).node_key(),
+        name: "nobody".to_owned(),
+        level: Some(Level::Anchor),
+        version,
+        issued_us: 0,
+        issuer: signer.node_key(),
+    };
+    let signed = |version| Signed::sign(&statement(version), &signer).unwrap();
+    ControlFrame::Statements(Statements { statements: (0..512).map(signed).collect() })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_too_many_signatures_checked_is_cut_off_and_others_are_not() {
+    let node = Fixture::new().await;
+    let (mut hostile, honest) = (Member::join(&node, 1).await, Member::join(&node, 2).await);
+    let calls = honest.calls(&node).await;
+    let _living = honest.lives();
+    let flooded = node.running().links.find(&hostile.key).unwrap();
+    let (frame, mut sent) = (unbelievable(&node), 0);
+    while hostile.sending.write(&frame).await.is_ok() {
+        sent += 1;
+        assert!(sent < 500, "so many frames are too many by themselves");
+    }
+    flooded.ended().await;
+    assert!(asks(&calls).await, "another member is served");
+    let nobody = Signer::from_seed(&[7; 32]).node_key();
+    assert!(node.running().community.member(&nobody).is_none());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
