@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::{
     components,
-    mesh::{Node, echo, text},
+    mesh::{Node, echo, offered, text},
     support::{Home, parse, until, wat, with_manifest},
 };
 
@@ -74,6 +74,7 @@ fn a_node_that_drains_ends_what_it_has_and_takes_no_more() {
     laptop.sees(2);
     let at = |node: &str| echo(&laptop.home, &["--node", node, "--id", "kept"]);
     until("gpubox is called", || (at("gpubox").code == 0).then_some(()));
+    offered(&laptop.home, &["conformance_echo.echo", "message=hello", "--node", "desk"]).expect(0);
     gpubox.home.run(["mesh", "drain"]).expect(0);
     until("the others know", || {
         let status = laptop.home.run(["mesh", "status"]).expect(0).stdout;

@@ -301,7 +301,7 @@ pub(super) async fn describe(link: &Arc<Link>, capability: &CapabilityId) -> Opt
     let _counted = link.call();
     let asked = async {
         let question = Describe { capability: capability.clone(), version: None };
-        match question_on(link, &CallFrame::Describe(question)).await? {
+        match answer_of(link, &CallFrame::Describe(question)).await? {
             CallFrame::Described(Described { json }) => json::parse(&json, Bounds::CALL).ok(),
             _ => None,
         }
@@ -314,7 +314,7 @@ pub(super) async fn describe(link: &Arc<Link>, capability: &CapabilityId) -> Opt
 }
 
 /// Asks something that has one frame as its answer; `None` when none came.
-pub(super) async fn question_on(link: &Link, question: &CallFrame) -> Option<CallFrame> {
+pub(super) async fn answer_of(link: &Link, question: &CallFrame) -> Option<CallFrame> {
     let calls = link.calls().await?;
     let Stream { mut sending, mut receiving } = calls.open().await.ok()?;
     sending.write(question).await.ok()?;

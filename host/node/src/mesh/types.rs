@@ -20,7 +20,7 @@ use meshhost_core::{
     outcome::Refusal,
 };
 
-use super::{calling::question_on, known, link::Link, running::Running};
+use super::{calling::answer_of, known, link::Link, running::Running};
 
 /// Types that are kept; beyond that all are forgotten, and asked for again when they are needed.
 const TYPES_MAX: usize = 512;
@@ -97,7 +97,7 @@ pub(super) async fn told_by(
 
 async fn ask(link: &Link, type_hash: Digest) -> Option<FunctionType> {
     let question = CallFrame::TypeWanted(TypeWanted { type_hash });
-    let CallFrame::TypeFound(TypeFound { text }) = question_on(link, &question).await? else {
+    let CallFrame::TypeFound(TypeFound { text }) = answer_of(link, &question).await? else {
         return None;
     };
     // A text of another type, or one that is written otherwise than here, has another hash.

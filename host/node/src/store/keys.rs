@@ -154,7 +154,8 @@ pub(super) fn read_private(
         Err(error) => return Err(StoreError::io("open a key file")(error)),
     };
     let metadata = file.metadata().map_err(StoreError::io("look at a key file"))?;
-    if !metadata.is_file() || metadata.nlink() != 1 {
+    // One without a name has been replaced since it was opened, and is whole all the same.
+    if !metadata.is_file() || metadata.nlink() > 1 {
         return Err(StoreError::Mode {
             what: name.to_owned(),
             problem: "is not a plain file with one name",

@@ -140,7 +140,12 @@ impl Receiving {
     /// Lets go of it after its last frame. Its end has mostly come with that, and is taken: of a stream that is let
     /// go before, the peer is told to stop sending, in a datagram of its own that it has to acknowledge.
     pub(in crate::mesh) fn end(mut self) {
-        let _ = self.0.read_chunk(1, true).now_or_never();
+        let _ = self.ended().now_or_never();
+    }
+
+    /// Waits until the other end has ended its half; what it sends instead is not taken.
+    pub(in crate::mesh) async fn ended(&mut self) {
+        let _ = self.0.read_chunk(1, true).await;
     }
 
     /// Says that nothing of the rest is wanted.

@@ -1,4 +1,7 @@
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::{
+    os::unix::fs::{PermissionsExt, symlink},
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use meshhost_core::code::Code;
 
@@ -77,4 +80,29 @@ async fn a_lost_key_is_not_replaced_beside_a_store() {
     fs::write(directory.database(), "").unwrap();
     fs::remove_file(directory.evidence_key()).unwrap();
     assert!(matches!(open(&directory).unwrap_err(), StoreError::Damaged { what: "evidence.key" }));
+}
+
+#[test]
+fn a_file_that_is_replaced_while_it_is_read_is_read_whole() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("file");
+    let replace = || {
+        let new = path.with_extension("new");
+        fs::write(&new, [1; 32]).unwrap();
+        fs::set_permissions(&new, fs::Permissions::from_mode(0o600)).unwrap();
+        fs::rename(&new, &path).unwrap();
+    };
+    replace();
+    let over = AtomicBool::new(false);
+    let read = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::SeqCst) {
+                replace();
+            }
+        });
+        let read: Result<Vec<_>, _> = (0..5_000).map(|_| read_private(&path, "file", 32)).collect();
+        over.store(true, Ordering::SeqCst);
+        read
+    });
+    assert!(read.unwrap().iter().all(|bytes| bytes.as_deref() == Some(&[1; 32][..])));
 }
