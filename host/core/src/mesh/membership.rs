@@ -8,7 +8,7 @@
 //! |---|---|
 //! | the founder | about everybody but itself |
 //! | an anchor | about everybody who is no anchor, and about anchors below it |
-//! | a trusted member | that somebody is a member |
+//! | a trusted member | that somebody is a member, of whom no anchor says more |
 //! | anybody | that it leaves itself |
 //!
 //! An anchor stands below the one whose word made it one. Of the statements about one node that
@@ -282,7 +282,10 @@ impl Membership {
                 self.depths.get(issuer).is_some_and(|above| above < depth)
             }
             (Level::Anchor, None) => true,
-            (Level::Trusted, depth) => depth.is_none() && level == Some(Level::Member),
+            (Level::Trusted, _) => {
+                let less = self.members.get(member).is_none_or(|it| it.level < Level::Trusted);
+                less && level == Some(Level::Member)
+            }
             (Level::Member, _) => false,
         }
     }
@@ -400,7 +403,8 @@ impl Membership {
     fn evaluate(&mut self) {
         self.depths = self.anchors();
         let anchors: BTreeSet<_> = self.depths.keys().copied().collect();
-        let trusted = self.those(|said| anchors.contains(&said.issuer), Some(Level::Trusted));
+        let by_anchor = |said: &MemberStatement| anchors.contains(&said.issuer);
+        let trusted = self.trusted(by_anchor);
         let counts = |said: &MemberStatement| {
             let by_trusted = trusted.contains(&said.issuer) && said.level == Some(Level::Member);
             anchors.contains(&said.issuer) || by_trusted
@@ -410,7 +414,13 @@ impl Membership {
             if anchors.contains(key) {
                 continue;
             }
-            if let Some(said) = newest(about, counts)
+            // Only an anchor's word takes away what an anchor's word gave: else whose word counts would
+            // depend on what was heard first.
+            let said = match trusted.contains(key) {
+                true => newest(about, by_anchor),
+                false => newest(about, counts),
+            };
+            if let Some(said) = said
                 && let Some(level) = said.level
             {
                 // Only the word of one who stands above makes an anchor.
@@ -452,14 +462,12 @@ impl Membership {
         depths
     }
 
-    fn those(
-        &self,
-        counts: impl Fn(&MemberStatement) -> bool,
-        level: Option<Level>,
-    ) -> BTreeSet<NodeKey> {
+    /// Those whom the statements that count make trusted, or more.
+    fn trusted(&self, counts: impl Fn(&MemberStatement) -> bool) -> BTreeSet<NodeKey> {
+        let enough = |said: &MemberStatement| said.level >= Some(Level::Trusted);
         let about = self.statements.iter();
         about
-            .filter(|(_, about)| newest(about, &counts).is_some_and(|said| said.level == level))
+            .filter(|(_, about)| newest(about, &counts).is_some_and(enough))
             .map(|(key, _)| *key)
             .collect()
     }

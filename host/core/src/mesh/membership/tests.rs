@@ -168,6 +168,30 @@ fn nobody_says_of_itself_what_it_is() {
     assert!(!one.members().contains_key(&key(4)), "it left");
 }
 
+/// Found by the property below: one node had heard a trusted one's word before it heard that another trusted one
+/// called it a mere member, the other node after that.
+#[test]
+fn only_an_anchor_takes_trust_away() {
+    let said = [
+        says(1, 3, TRUSTED, 1),
+        says(1, 4, TRUSTED, 1),
+        says(4, 2, MEMBER, 1),
+        says(3, 4, MEMBER, 2),
+    ];
+    let (mut one, mut other) = (community(), community());
+    for signed in said.clone() {
+        one.learn([signed]);
+    }
+    for place in [0, 1, 3, 2] {
+        other.learn([said[place].clone()]);
+    }
+    assert_eq!(one.members(), other.members());
+    assert_eq!([2, 4].map(|seed| level(&one, seed)), [MEMBER, TRUSTED]);
+    assert!(!one.may_say(&key(3), &key(4), MEMBER), "it would mean nothing");
+    one.learn([says(1, 4, MEMBER, 3)]);
+    assert_eq!([2, 4].map(|seed| level(&one, seed)), [None, MEMBER]);
+}
+
 fn statement() -> impl Strategy<Value = (u8, u8, Option<Level>, u64)> {
     let level = prop_oneof![Just(None), Just(MEMBER), Just(TRUSTED), Just(ANCHOR)];
     (1_u8..5, 1_u8..6, level, 1_u64..4)
