@@ -360,6 +360,10 @@ impl Membership {
         if said.issuer == said.member && !said.leaves() {
             return Err(MembershipError::Issuer);
         }
+        // Nobody stands above the founder, and it does not leave.
+        if said.member == self.founder {
+            return Err(MembershipError::Issuer);
+        }
         if self.knows(&said) {
             return Ok(None);
         }

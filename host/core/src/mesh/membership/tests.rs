@@ -192,6 +192,18 @@ fn only_an_anchor_takes_trust_away() {
     assert_eq!([2, 4].map(|seed| level(&one, seed)), [None, MEMBER]);
 }
 
+/// Found by the property below: one node had kept what a revoked one had said of the founder, and so heard the
+/// founder's own word that it leaves.
+#[test]
+fn nobody_says_anything_of_the_founder() {
+    let mut community = community();
+    let before = community.members().clone();
+    for said in [says(1, 1, None, 9), says(1, 1, MEMBER, 9)] {
+        assert_eq!(community.learn([said]), (0, Some(MembershipError::Issuer)));
+    }
+    assert_eq!(community.members(), &before);
+}
+
 fn statement() -> impl Strategy<Value = (u8, u8, Option<Level>, u64)> {
     let level = prop_oneof![Just(None), Just(MEMBER), Just(TRUSTED), Just(ANCHOR)];
     (1_u8..5, 1_u8..6, level, 1_u64..4)
