@@ -16,7 +16,7 @@ use meshhost_core::{code::Exit, mesh::ticket::Ticket};
 
 use crate::{
     components::with_clock,
-    mesh::{Node, echo, join_at, offered, text},
+    mesh::{Node, echo, join_at, text},
     mesh_faults::runs,
     support::{Home, Serving, guest, until, wat},
 };
@@ -143,7 +143,13 @@ fn a_slow_and_lossy_way_carries_a_join_calls_and_a_blob() {
     let file = laptop.home.file("large.bin", large());
     let content = format!("content=@{}", file.display());
     let peek = ["offset=1000000", "length=8", "--timeout", "60s"];
-    let answer = offered(&laptop.home, &[&["blob_reader.peek", &content], &peek[..]].concat());
+    let peek = [&["call", "blob_reader.peek", &content], &peek[..]].concat();
+    // On a machine that does other things as well three signs of life may be too late; the way is then made anew.
+    let answer = until("it is carried", || {
+        let ran = laptop.home.run_json(&peek);
+        let lost = [Exit::NotFound, Exit::Unreachable, Exit::Indeterminate].map(|code| code as i32);
+        (!lost.contains(&ran.code)).then_some(ran)
+    });
     // The numbers 250,000 and 250,001.
     assert_eq!(answer.expect(0).json()["data"], "kNADAJHQAwA=");
     assert_eq!(address(&nas, "laptop"), way.address.to_string(), "nothing went another way");
