@@ -16,7 +16,7 @@ use meshhost_core::{code::Exit, mesh::ticket::Ticket};
 
 use crate::{
     components::with_clock,
-    mesh::{Node, echo, join_at, text},
+    mesh::{Node, echo, join_at, offered, text},
     mesh_faults::runs,
     support::{Home, Serving, guest, until, wat},
 };
@@ -114,7 +114,7 @@ fn arrived(front: &UdpSocket, beyond: &BTreeMap<SocketAddr, UdpSocket>) -> Vec<D
 
 /// Bytes of which no two groups are the same.
 fn large() -> Vec<u8> {
-    (0_u32..300_000).flat_map(u32::to_le_bytes).collect()
+    (0_u32..100_000).flat_map(u32::to_le_bytes).collect()
 }
 
 /// What the node calls the other one's address.
@@ -142,16 +142,14 @@ fn a_slow_and_lossy_way_carries_a_join_calls_and_a_blob() {
     assert!(before.elapsed() >= 40 * DELAY, "each went there and back");
     let file = laptop.home.file("large.bin", large());
     let content = format!("content=@{}", file.display());
-    let peek = ["offset=1000000", "length=8", "--timeout", "60s"];
-    let peek = [&["call", "blob_reader.peek", &content], &peek[..]].concat();
+    let peek = ["offset=320000", "length=8", "--timeout", "60s"];
+    let peek = [&["blob_reader.peek", &content], &peek[..]].concat();
     // On a machine that does other things as well three signs of life may be too late; the way is then made anew.
-    let answer = until("it is carried", || {
-        let ran = laptop.home.run_json(&peek);
-        let lost = [Exit::NotFound, Exit::Unreachable, Exit::Indeterminate].map(|code| code as i32);
-        (!lost.contains(&ran.code)).then_some(ran)
-    });
-    // The numbers 250,000 and 250,001.
-    assert_eq!(answer.expect(0).json()["data"], "kNADAJHQAwA=");
+    let lost = [Exit::Unreachable as i32, Exit::Indeterminate as i32];
+    let mut tries = (0..10).map(|_| offered(&laptop.home, &peek));
+    let answer = tries.find(|ran| !lost.contains(&ran.code)).expect("it is carried");
+    // The numbers 80,000 and 80,001.
+    assert_eq!(answer.expect(0).json()["data"], "gDgBAIE4AQA=");
     assert_eq!(address(&nas, "laptop"), way.address.to_string(), "nothing went another way");
     assert!(way.lost.load(Ordering::SeqCst) > 0, "nothing was lost");
 }
