@@ -7,7 +7,7 @@ use meshhost_core::{
 
 use super::{
     member::{CAPABILITY, Member},
-    providers::{answer, call},
+    providers::{answers, call},
     *,
 };
 
@@ -20,17 +20,6 @@ async fn asks(calls: &Channel) {
     let declined = receiving.read::<CallFrame>().await;
     assert!(matches!(declined, Ok(Some(CallFrame::Declined(_)))), "{declined:?}");
     assert!(matches!(receiving.read::<CallFrame>().await, Ok(None)));
-}
-
-/// Answers a call of the node, after reading to the end of it.
-async fn answers(calls: &Channel) {
-    let Stream { mut sending, mut receiving } = calls.accept().await.unwrap();
-    let asked = receiving.read::<CallFrame>().await;
-    assert!(matches!(asked, Ok(Some(CallFrame::Invoke(_)))), "{asked:?}");
-    assert!(matches!(receiving.read::<CallFrame>().await, Ok(None)));
-    sending.write(&answer()).await.unwrap();
-    sending.finish();
-    sending.taken().await;
 }
 
 /// On one thread, so that a frame and the end of its stream go together.

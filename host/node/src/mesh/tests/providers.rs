@@ -59,6 +59,17 @@ pub(super) fn answer() -> CallFrame {
     }))
 }
 
+/// Answers one call of the node, after reading to the end of it.
+pub(super) async fn answers(calls: &Channel) {
+    let Stream { mut sending, mut receiving } = calls.accept().await.unwrap();
+    let asked = receiving.read::<CallFrame>().await;
+    assert!(matches!(asked, Ok(Some(CallFrame::Invoke(_)))), "{asked:?}");
+    assert!(matches!(receiving.read::<CallFrame>().await, Ok(None)));
+    sending.write(&answer()).await.unwrap();
+    sending.finish();
+    sending.taken().await;
+}
+
 /// Calls that came to a member: each is answered when it is told to be, and cut off when nobody tells.
 fn serve(calls: Channel) -> mpsc::Receiver<oneshot::Sender<()>> {
     let (came, coming) = mpsc::channel(64);

@@ -12,23 +12,13 @@ use meshhost_core::{
 
 use super::{
     member::Member,
-    providers::{answer, call},
+    providers::{answer, answers, call},
     *,
 };
 
 /// The key of the node with this seed.
 fn key(seed: u8) -> NodeKey {
     Signer::from_seed(&[seed; 32]).node_key()
-}
-
-/// Answers one call, and lends its stream for nothing else.
-async fn answers(calls: Channel) {
-    let Stream { mut sending, mut receiving } = calls.accept().await.unwrap();
-    let asked = receiving.read::<CallFrame>().await;
-    assert!(matches!(asked, Ok(Some(CallFrame::Invoke(_)))), "{asked:?}");
-    sending.write(&answer()).await.unwrap();
-    sending.finish();
-    sending.taken().await;
 }
 
 /// Sends a receipt for the call `signed`, signed with the key of this seed.
@@ -50,7 +40,7 @@ async fn of_all_receipts_the_one_is_kept_that_its_node_signed_for_this_answer() 
     let _living = member.lives();
     let invocation = call("signed", 10_000);
     let called = node.mesh.call(&invocation, &Placement::Anywhere, None);
-    let (result, ()) = tokio::join!(called, answers(calls.clone()));
+    let (result, ()) = tokio::join!(called, answers(&calls));
     assert_eq!(result.outcome.kind(), OutcomeKind::Success);
     let CallFrame::Answer(answer) = answer() else { panic!("no answer") };
     let right = AnsweredCall {
