@@ -172,10 +172,11 @@ impl Peer {
         }
     }
 
-    /// How long one waits for an answer: on a slow link longer than its round trip.
+    /// How long one waits for an answer. On a slow link several round trips: what is lost is sent again after
+    /// about two of them, and may be lost again.
     fn patience_us(&self) -> i64 {
         let often_us = if self.calls > 0 { PROBE_US } else { WATCH_US };
-        often_us.max(self.round_trip_us.saturating_mul(2))
+        often_us.max(self.round_trip_us.saturating_mul(4))
     }
 
     /// Takes what happened at `now_us`.

@@ -126,7 +126,7 @@ fn a_slow_link_gets_more_time() {
     peer.handle(Input::CallsInFlight(1), NOW);
     peer.handle(Input::Tick, NOW + PROBE_US);
     peer.handle(pong(1), NOW + PROBE_US + 300_000);
-    assert_eq!(peer.wake_us(), Some(NOW + PROBE_US + 600_000));
+    assert_eq!(peer.wake_us(), Some(NOW + PROBE_US + 1_200_000));
 }
 
 #[test]
